@@ -1,0 +1,22 @@
+"""A fake OAuth 2.0 authorization server for client credentials, and a protected API that takes its tokens."""
+
+from fake_server.clients import RegisteredClient
+from fake_server.clock import Clock
+from fake_server.journal import Exchange
+from fake_server.listener import Listener
+from fake_server.options import OptionError, Options
+from fake_server.refusals import Reason, Refusal
+from fake_server.server import AuthorizationServer, Credentials
+
+__all__ = [
+    "AuthorizationServer",
+    "Clock",
+    "Credentials",
+    "Exchange",
+    "Listener",
+    "OptionError",
+    "Options",
+    "Reason",
+    "Refusal",
+    "RegisteredClient",
+]

@@ -1,0 +1,165 @@
+"""The fake server as a program of its own: `python -m fake_server`."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fake_server.dialects import DIALECTS
+from fake_server.listener import Listener
+from fake_server.options import OptionError, Options, nearest
+from fake_server.server import AuthorizationServer
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["main"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_OWN_KEYS = ("host", "port", "clients")
+_CLIENT_KEYS = ("client_id", "client_secret", "scopes", "token_lifetime", "grant_types")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM and return 0; end with status 2 and a sentence when that cannot be."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        settings = _settings(given)
+        listener, server = _start(settings)
+    except (OSError, ValueError, TypeError) as error:
+        parser.error(_message(error))
+    if settings["host"] not in _LOOPBACK:
+        print(
+            f"warning: {settings['host']} can be reached from other machines; this is a server for tests",
+            file=sys.stderr,
+        )
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    print(_as_json(server) if given.json else _as_text(server), flush=True)
+    stopped.wait()
+    listener.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fake_server",
+        description="A fake OAuth 2.0 authorization server for client credentials, and an API that takes its tokens.",
+    )
+    parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 8400)")
+    parser.add_argument(
+        "--client", action="append", metavar="ID:SECRET", help="register a client; without any, one is made"
+    )
+    parser.add_argument("--scope", action="append", metavar="S", help="a scope there is (default: ingr.api)")
+    parser.add_argument("--token-lifetime", type=int, metavar="N", help="seconds that a token is good (default: 3600)")
+    parser.add_argument("--dialect", choices=sorted(DIALECTS), help="whose answers to give (default: okta)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="read the same settings, and more, from a file"
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    return parser
+
+
+def _settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the config file, those of the command line over them."""
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": 8400, "clients": [], **_read_config(given.config)}
+    told = {
+        "host": given.host,
+        "port": given.port,
+        "scopes": given.scope,
+        "token_lifetime": given.token_lifetime,
+        "dialect": given.dialect,
+        "clients": given.client and [_split_client(text) for text in given.client],
+    }
+    settings.update({name: value for name, value in told.items() if value is not None})
+    port = settings["port"]
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise OptionError(f"port={port!r} cannot be used: it takes a whole number from 0 to 65535")
+    return settings
+
+
+def _read_config(path: Path | None) -> Mapping[str, Any]:
+    if path is None:
+        return {}
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OptionError(f"{path} is not TOML: {error}") from error
+    known = [*_OWN_KEYS, *Options.names()]
+    for name in settings:
+        if name not in known:
+            raise OptionError(f"{path} has {name}, which is not a setting; {nearest(name, known)}")
+    for client in settings.get("clients", ()):
+        for name in client:
+            if name not in _CLIENT_KEYS:
+                raise OptionError(f"{path} has {name} in clients, which is none; {nearest(name, _CLIENT_KEYS)}")
+    return settings
+
+
+def _split_client(text: str) -> Mapping[str, str]:
+    client_id, colon, client_secret = text.partition(":")
+    if not (client_id and colon and client_secret):
+        # The text is not shown: it may be a secret.
+        raise OptionError("--client takes ID:SECRET, both not empty, with a colon between them")
+    return {"client_id": client_id, "client_secret": client_secret}
+
+
+def _start(settings: Mapping[str, Any]) -> tuple[Listener, AuthorizationServer]:
+    options = Options.from_mapping({name: value for name, value in settings.items() if name not in _OWN_KEYS})
+    listener = Listener(settings["host"], settings["port"])
+    listener.start()
+    try:
+        server = listener.serve(options, path="")
+        for client in settings["clients"] or [{}]:
+            server.register(**client)
+    except ValueError:
+        listener.stop()
+        raise
+    return listener, server
+
+
+def _message(error: Exception) -> str:
+    return str(error.strerror if isinstance(error, OSError) and error.filename is None else error)
+
+
+def _facts(server: AuthorizationServer) -> dict[str, str | None]:
+    credentials = server.credentials_of()
+    return {
+        "token_url": server.token_url,
+        "issuer": server.issuer,
+        "jwks_uri": server.jwks_uri,
+        "introspection_url": None,
+        "revocation_url": None,
+        "api_url": server.api.url,
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "scope": credentials.scope,
+        "ca_file": None,
+    }
+
+
+def _as_json(server: AuthorizationServer) -> str:
+    return json.dumps(_facts(server))
+
+
+def _as_text(server: AuthorizationServer) -> str:
+    facts = _facts(server)
+    lines = [f"{name.replace('_', ' '):>17}  {value}" for name, value in facts.items() if value is not None]
+    curl = (
+        f"curl -u '{facts['client_id']}:{facts['client_secret']}' "
+        f"-d grant_type=client_credentials -d 'scope={facts['scope']}' {facts['token_url']}"
+    )
+    return "\n".join(["The fake authorization server is ready. Stop it with Ctrl-C.", *lines, "", "Get a token:", curl])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

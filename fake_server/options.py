@@ -1,0 +1,157 @@
+"""The settings of a server, listed once for the marker, the config files and the command line."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fake_server.credentials import BASIC_DECODINGS, CLIENT_AUTH_METHODS
+from fake_server.dialects import DIALECTS
+
+__all__ = ["OptionError", "Options", "nearest"]
+
+
+class OptionError(ValueError):
+    """Say that an option is misspelt or its value cannot be used."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Say what values an option takes: `read` returns the value to keep, or raises ValueError."""
+
+    expects: str
+    read: Callable[[Any], Any]
+    from_text: Callable[[str], Any] = str
+
+
+def _read_words(value: Any) -> tuple[str, ...]:
+    words = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(word, str) and word and not word.isspace() for word in words):
+        raise ValueError
+    return words
+
+
+def _read_methods(value: Any) -> tuple[str, ...]:
+    methods = _read_words(value)
+    if not methods or not set(methods) <= set(CLIENT_AUTH_METHODS):
+        raise ValueError
+    return methods
+
+
+def _read_whole_number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**9:
+        raise ValueError
+    return value
+
+
+def _read_name(value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _one_of(names: Iterable[str]) -> _Kind:
+    known = tuple(names)
+
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError
+        return str(value)
+
+    return _Kind(f"one of {', '.join(known)}", read)
+
+
+_WORDS = _Kind("words, in a sequence or in one text parted by blanks", _read_words)
+_WHOLE_NUMBER = _Kind("a whole number above 0", _read_whole_number, from_text=int)
+
+
+def _option(kind: _Kind, default: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"kind": kind})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Set up a server. Every field can be given to the marker, as `sc_auth_<field>` in a config file, or in TOML.
+
+    - `dialect`: whose answers the server gives.
+    - `scopes`: the scopes there are; the first is the one that the API demands.
+    - `default_scopes`: what a request without `scope` is granted; with none it is refused.
+    - `audience`: the `aud` of the tokens and of the API.
+    - `token_lifetime`: seconds from a token's issue to its expiry.
+    - `client_auth`: how clients may authenticate (RFC 6749, section 2.3.1).
+    - `basic_decoding`: how Basic credentials are read: form-decoded as RFC 6749 says, raw as many
+      clients send them, or either.
+    - `journal_size`: how many requests of each endpoint the journal keeps.
+
+    Raises OptionError for a value that an option does not take.
+    """
+
+    dialect: str = _option(_one_of(DIALECTS), "okta")
+    scopes: tuple[str, ...] = _option(_WORDS, ("ingr.api",))
+    default_scopes: tuple[str, ...] = _option(_WORDS, ())
+    audience: str = _option(_Kind("a text that is not empty", _read_name), "8C1F6E0D-52B7-4A39-9D84-3E7B60A2F915")
+    token_lifetime: int = _option(_WHOLE_NUMBER, 3600)
+    client_auth: tuple[str, ...] = _option(
+        _Kind(f"some of {', '.join(CLIENT_AUTH_METHODS)}", _read_methods), CLIENT_AUTH_METHODS
+    )
+    basic_decoding: str = _option(_one_of(BASIC_DECODINGS), "either")
+    journal_size: int = _option(_WHOLE_NUMBER, 10_000)
+
+    def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            object.__setattr__(self, name, _read(name, kind, getattr(self, name)))
+        if unknown := set(self.default_scopes) - set(self.scopes):
+            raise OptionError(f"default_scopes has {sorted(unknown)}, which scopes {self.scopes!r} has not")
+        if not self.scopes:
+            raise OptionError("scopes is empty; the API demands the first of them, so name one")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Options":
+        """Return the options of these names. Raises OptionError, which names the nearest one for a misspelt name."""
+        for name in values:
+            if name not in _kinds():
+                raise OptionError(f"{name} is not an option of sc_auth; {nearest(name, _kinds())}")
+        return cls(**values)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the options' names."""
+        return tuple(_kinds())
+
+    @classmethod
+    def read(cls, name: str, value: Any) -> Any:
+        """Return a value as the option of that name keeps it. Raises OptionError."""
+        return _read(name, _kinds()[name], value)
+
+    @classmethod
+    def read_text(cls, name: str, text: str) -> Any:
+        """Return the value of one option from text, as config files give it. Raises OptionError."""
+        kind = _kinds()[name]
+        try:
+            value = kind.from_text(text)
+        except ValueError as error:
+            raise _wrong(name, kind, text) from error
+        return _read(name, kind, value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the question that names the likeliest of the known names, or the list of all."""
+    names = sorted(known)
+    matches = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {matches[0]}?" if matches else f"there are {', '.join(names)}"
+
+
+def _kinds() -> dict[str, _Kind]:
+    return {field.name: field.metadata["kind"] for field in dataclasses.fields(Options)}
+
+
+def _read(name: str, kind: _Kind, value: Any) -> Any:
+    try:
+        return kind.read(value)
+    except (TypeError, ValueError) as error:
+        raise _wrong(name, kind, value) from error
+
+
+def _wrong(name: str, kind: _Kind, value: Any) -> OptionError:
+    return OptionError(f"{name}={value!r} cannot be used: it takes {kind.expects}")

@@ -1,0 +1,72 @@
+"""Every way in which a request can be refused."""
+
+import enum
+
+__all__ = ["Reason", "Refusal"]
+
+
+class Reason(enum.Enum):
+    """Say why a request was refused; the dialect decides how that looks on the wire."""
+
+    # what HTTP asks of any request
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MISSING_CONTENT_TYPE = "missing_content_type"
+    WRONG_CONTENT_TYPE = "wrong_content_type"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_CUT_SHORT = "body_cut_short"
+    BODY_NOT_UTF8 = "body_not_utf8"
+    DUPLICATED_PARAMETER = "duplicated_parameter"
+
+    # who asks (RFC 6749, section 2.3)
+    NO_CREDENTIALS = "no_credentials"
+    CREDENTIALS_IN_QUERY = "credentials_in_query"
+    MULTIPLE_CREDENTIALS = "multiple_credentials"
+    WRONG_SCHEME = "wrong_scheme"
+    MALFORMED_BASIC = "malformed_basic"
+    BASIC_WITHOUT_COLON = "basic_without_colon"
+    AUTH_METHOD_NOT_ALLOWED = "auth_method_not_allowed"
+    UNKNOWN_CLIENT = "unknown_client"
+    WRONG_SECRET = "wrong_secret"
+    DISABLED_CLIENT = "disabled_client"
+
+    # what is asked for (RFC 6749, sections 3.3 and 4.4.2)
+    MISSING_GRANT_TYPE = "missing_grant_type"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    GRANT_TYPE_NOT_ALLOWED = "grant_type_not_allowed"
+    MISSING_SCOPE = "missing_scope"
+    MALFORMED_SCOPE = "malformed_scope"
+    OPENID_SCOPE = "openid_scope"
+    UNKNOWN_SCOPE = "unknown_scope"
+    SCOPE_NOT_ALLOWED = "scope_not_allowed"
+
+    # the token at the API (RFC 6750, section 3.1)
+    NO_TOKEN = "no_token"
+    MULTIPLE_TOKENS = "multiple_tokens"
+    MALFORMED_TOKEN = "malformed_token"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    UNKNOWN_SIGNING_KEY = "unknown_signing_key"
+    BAD_SIGNATURE = "bad_signature"
+    FOREIGN_TOKEN = "foreign_token"
+    WRONG_AUDIENCE = "wrong_audience"
+    EXPIRED_TOKEN = "expired_token"
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"
+    REVOKED_TOKEN = "revoked_token"
+    TOKEN_OF_DISABLED_CLIENT = "token_of_disabled_client"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+
+    # a canned route of the test's own raised an exception
+    ROUTE_FAILED = "route_failed"
+
+
+class Refusal(Exception):
+    """Refuse a request, for a reason that the wire may learn and a diagnosis that only the test's author reads.
+
+    `client_id` is the registered client that asked, where that is known. No secret or token is in the diagnosis.
+    """
+
+    def __init__(self, reason: Reason, diagnosis: str, *, client_id: str | None = None) -> None:
+        super().__init__(f"{reason.value}: {diagnosis}")
+        self.reason = reason
+        self.diagnosis = diagnosis
+        self.client_id = client_id

@@ -1,0 +1,379 @@
+"""A client of the token endpoint, as a careful program has one; it knows nothing of the fake server."""
+
+import base64
+import datetime
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
+from typing import Any
+from urllib.parse import quote_plus, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+__all__ = ["AccessToken", "BearerAuth", "TokenClient", "TokenError"]
+
+# RFC 6749, appendix A.12, less the space that a header could not carry.
+_TOKEN = re.compile(r"[\x21-\x7E]+")
+# RFC 6750, section 3; another scheme's challenge may stand before it.
+_INVALID_TOKEN = re.compile(r"""\bbearer\b.*\berror\s*=\s*"?invalid_token\b""", re.IGNORECASE | re.DOTALL)
+
+
+class TokenError(Exception):
+    """Say that no token was to be had, and why.
+
+    - `error`: the server's error code (RFC 6749, section 5.2), or for what is no answer of that kind
+      `timeout`, `connection_failed`, or `invalid_response`.
+    - `description`: a sentence, the server's own or this client's.
+    - `status`: of the HTTP answer; None where there was none.
+    """
+
+    def __init__(self, error: str, description: str, status: int | None = None) -> None:
+        super().__init__(error, description, status)
+        self.error = error
+        self.description = description
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.error}: {self.description}" + (f" (HTTP {self.status})" if self.status else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken:
+    """Hold a token as the server gave it; `value` is left out of the `repr`.
+
+    `scope` is what was granted, which is what was asked for where the server does not say.
+    `expires_at` is aware UTC, or None where the server does not say.
+    """
+
+    value: str = field(repr=False)
+    token_type: str
+    scope: str | None
+    expires_at: datetime.datetime | None
+
+
+def _form_encoded(client_id: str, client_secret: str) -> str:
+    return f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+
+
+def _raw(client_id: str, client_secret: str) -> str:
+    if ":" in client_id:
+        raise ValueError("a client_id with a colon cannot be sent raw (RFC 7617, section 2); use encoding='form'")
+    return f"{client_id}:{client_secret}"
+
+
+_ENCODINGS: Mapping[str, Callable[[str, str], str]] = MappingProxyType({"form": _form_encoded, "raw": _raw})
+
+
+class _ClientAuth(AuthBase):
+    """Authenticate the client by HTTP Basic (RFC 6749, section 2.3.1).
+
+    As an `auth` object, not a header: requests would replace a header by an entry of ~/.netrc.
+    """
+
+    def __init__(self, credentials: str) -> None:
+        self._header = "Basic " + base64.b64encode(credentials.encode()).decode()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+class TokenClient:
+    """Get tokens by client credentials (RFC 6749, section 4.4), keep them, and renew them in time.
+
+    - `scope`: words parted by blanks; None asks for the server's default.
+    - `timeout`: seconds to wait for the connection, and for each part of the answer.
+    - `leeway`: how many seconds before its expiry a token is renewed; never more than half its lifetime.
+    - `session`: the `requests.Session` to use, which stays the caller's; without one, an own one is made.
+    - `encoding`: of id and secret in the Basic header: `form` as RFC 6749 section 2.3.1 demands, or
+      `raw` for a server that does not decode them.
+
+    Safe to share between threads. Raises ValueError for a URL or a value that cannot be used.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        scope: str | None = None,
+        *,
+        timeout: float = 10,
+        leeway: float = 30,
+        session: requests.Session | None = None,
+        encoding: str = "form",
+    ) -> None:
+        _check(token_url, client_id, timeout, leeway, encoding)
+        self.token_url = token_url
+        self.client_id = client_id
+        self.scope = scope
+        self.timeout = timeout
+        self.leeway = leeway
+        self._secret = client_secret
+        self._client_auth = _ClientAuth(_ENCODINGS[encoding](client_id, client_secret))
+        self._session = session or requests.Session()
+        self._owns_session = session is None
+        self._lock = threading.Lock()
+        self._cached: tuple[AccessToken, float | None] | None = None
+        self._attempts = 0
+        self._failure: TokenError | None = None
+
+    def __repr__(self) -> str:
+        return f"<TokenClient {self.client_id!r} of {_public(self.token_url)}, scope {self.scope!r}>"
+
+    def __enter__(self) -> "TokenClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless the session is the caller's."""
+        if self._owns_session:
+            self._session.close()
+
+    @property
+    def auth(self) -> "BearerAuth":
+        """An `auth` for requests that sends the token and renews it."""
+        return BearerAuth(self)
+
+    def token(self) -> AccessToken:
+        """Return a token that is good for more than the leeway, from the cache or the server.
+
+        However many threads ask at once, one request is made, and its failure is everybody's.
+        Raises TokenError.
+        """
+        __tracebackhide__ = True
+        attempts = self._attempts
+        token = self._good_token()
+        if token is not None:
+            return token
+        with self._lock:
+            token = self._good_token()
+            if token is not None:
+                return token
+            if self._failure is not None and self._attempts != attempts:
+                raise TokenError(*self._failure.args) from self._failure
+            return self._fetch()
+
+    def fetch(self) -> AccessToken:
+        """Return a new token from the server, whatever the cache holds. Raises TokenError."""
+        __tracebackhide__ = True
+        with self._lock:
+            return self._fetch()
+
+    def forget(self, value: str | None = None) -> None:
+        """Drop the cached token; where a value is given, only if it is that one."""
+        with self._lock:
+            if value is None or (self._cached is not None and self._cached[0].value == value):
+                self._cached = None
+
+    def _good_token(self) -> AccessToken | None:
+        cached = self._cached
+        if cached is None:
+            return None
+        token, renew_at = cached
+        return token if renew_at is None or _wall_time() < renew_at else None
+
+    def _fetch(self) -> AccessToken:
+        __tracebackhide__ = True
+        asked_at = _wall_time()
+        try:
+            token, lifetime = self._read(self._post(), asked_at)
+        except TokenError as error:
+            self._failure = error
+            raise
+        else:
+            self._failure = None
+        finally:
+            self._attempts += 1
+        renew_at = None if lifetime is None else asked_at + lifetime - min(self.leeway, lifetime / 2)
+        self._cached = token, renew_at
+        return token
+
+    def _post(self) -> requests.Response:
+        __tracebackhide__ = True
+        form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
+        url = _public(self.token_url)
+        try:
+            return self._session.post(
+                self.token_url,
+                data=form,
+                auth=self._client_auth,
+                headers={"Accept": "application/json"},
+                timeout=self.timeout,
+                allow_redirects=False,  # the secret must not go where the server points
+            )
+        except requests.Timeout as error:
+            raise TokenError("timeout", f"no answer from {url} within {self.timeout:g} s") from error
+        except requests.RequestException as error:
+            raise TokenError("connection_failed", f"{url} did not answer: {type(error).__name__}") from error
+
+    def _read(self, response: requests.Response, asked_at: float) -> tuple[AccessToken, int | None]:
+        """Return the token of an answer and its lifetime in seconds, where the answer has one."""
+        if response.is_redirect:
+            raise _invalid("the token endpoint redirects, which is not followed: the secret would go along", response)
+        members = _json_object(response)
+        if response.status_code != 200:
+            raise self._refusal(response, members)
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            raise _invalid("the answer is not announced as application/json", response)
+        if members is None:
+            raise _invalid("the answer's body is not a JSON object", response)
+        lifetime = _lifetime(members, response)
+        token = AccessToken(
+            value=_value(members, response),
+            token_type=_token_type(members, response),
+            scope=_scope(members, response) or self.scope,
+            expires_at=_expires_at(asked_at, lifetime, response),
+        )
+        return token, lifetime
+
+    def _refusal(self, response: requests.Response, members: Mapping[str, Any] | None) -> TokenError:
+        # Okta answers an unknown client in the words of its own API, errorCode and errorSummary.
+        error = members and (members.get("error") or members.get("errorCode"))
+        if not members or not isinstance(error, str):
+            return _invalid("the answer is neither a token nor an OAuth error", response)
+        description = str(members.get("error_description") or members.get("errorSummary") or "no description")
+        return TokenError(error, description.replace(self._secret, "…")[:500], response.status_code)
+
+
+class BearerAuth(AuthBase):
+    """Send a client's token with each request, and once more with a new one when the API says invalid_token."""
+
+    def __init__(self, client: TokenClient) -> None:
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"<BearerAuth of {self._client!r}>"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        __tracebackhide__ = True
+        token = self._client.token().value
+        header = f"Bearer {token}"
+        request.headers["Authorization"] = header
+        rewind = _rewinder(request.body)
+
+        def renew(response: requests.Response, **kwargs: Any) -> requests.Response:
+            # A redirect to another host has lost the header, and must not get a token for its 401.
+            is_own = response.request.headers.get("Authorization") == header
+            if response.status_code != 401 or not is_own or not _says_invalid_token(response) or not rewind():
+                return response
+            self._client.forget(token)
+            return self._send_again(response, **kwargs)
+
+        request.register_hook("response", renew)  # type: ignore[no-untyped-call]  # in types-requests
+        return request
+
+    def _send_again(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        __tracebackhide__ = True
+        response.content  # noqa: B018  read to its end, so that the connection can be used again
+        response.close()
+        request = response.request.copy()
+        request.headers["Authorization"] = f"Bearer {self._client.token().value}"
+        # The adapter calls no hooks: a second 401 ends here.
+        again: requests.Response = response.connection.send(request, **kwargs)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+def _check(token_url: str, client_id: str, timeout: float, leeway: float, encoding: str) -> None:
+    parts = urlsplit(token_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"token_url {_public(token_url)!r} is not an http or https URL")
+    if parts.fragment:
+        raise ValueError("token_url must not have a fragment (RFC 6749, section 3.2)")
+    if not client_id:
+        raise ValueError("client_id must not be empty")
+    if timeout <= 0 or leeway < 0:
+        raise ValueError(f"timeout={timeout!r} must be above 0 and leeway={leeway!r} not below 0 seconds")
+    if encoding not in _ENCODINGS:
+        raise ValueError(f"encoding={encoding!r} is not known; there are {', '.join(_ENCODINGS)}")
+
+
+def _public(url: str) -> str:
+    """Return a URL without what may be secret in it: user, query and fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _wall_time() -> float:
+    # Not time.time(): freezegun answers that from a pool thread with the real time.
+    return datetime.datetime.now().timestamp()
+
+
+def _invalid(description: str, response: requests.Response) -> TokenError:
+    return TokenError("invalid_response", description, response.status_code)
+
+
+def _json_object(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        members = response.json()
+    except ValueError:
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def _value(members: Mapping[str, Any], response: requests.Response) -> str:
+    value = members.get("access_token")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise _invalid("the answer has no access_token that could be sent", response)
+    return value
+
+
+def _token_type(members: Mapping[str, Any], response: requests.Response) -> str:
+    token_type = members.get("token_type")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise _invalid(f"the answer's token_type is {token_type!r:.40}, not Bearer", response)
+    return token_type
+
+
+def _scope(members: Mapping[str, Any], response: requests.Response) -> str | None:
+    scope = members.get("scope")
+    if scope is not None and not isinstance(scope, str):
+        raise _invalid("the answer's scope is not a text", response)
+    return scope
+
+
+def _lifetime(members: Mapping[str, Any], response: requests.Response) -> int | None:
+    lifetime = members.get("expires_in")
+    if lifetime is None and "expires_in" not in members:
+        return None
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int) or lifetime <= 0:
+        raise _invalid(f"the answer's expires_in is {lifetime!r:.40}, not a whole number of seconds above 0", response)
+    return lifetime
+
+
+def _expires_at(asked_at: float, lifetime: int | None, response: requests.Response) -> datetime.datetime | None:
+    if lifetime is None:
+        return None
+    try:
+        return datetime.datetime.fromtimestamp(asked_at + lifetime, datetime.timezone.utc)
+    except (OverflowError, ValueError, OSError) as error:
+        raise _invalid("the answer's expires_in reaches beyond the year 9999", response) from error
+
+
+def _says_invalid_token(response: requests.Response) -> bool:
+    return _INVALID_TOKEN.search(response.headers.get("WWW-Authenticate", "")) is not None
+
+
+def _rewinder(body: Any) -> Callable[[], bool]:
+    """Return a function that makes a body ready to be sent again and tells whether it could."""
+    if body is None or isinstance(body, (bytes, str)):
+        return lambda: True
+    try:
+        start = body.tell()
+    except (AttributeError, OSError):
+        return lambda: False
+
+    def rewind() -> bool:
+        body.seek(start)
+        return True
+
+    return rewind
