@@ -1,5 +1,6 @@
 """A fake OAuth 2.0 authorization server for client credentials, and a protected API that takes its tokens."""
 
+from fake_server.api import ProtectedApi
 from fake_server.clients import RegisteredClient
 from fake_server.clock import Clock
 from fake_server.journal import Exchange
@@ -16,6 +17,7 @@ __all__ = [
     "Listener",
     "OptionError",
     "Options",
+    "ProtectedApi",
     "Reason",
     "Refusal",
     "RegisteredClient",

@@ -76,9 +76,10 @@ def bearer_token(request: Request) -> str:
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "bearer":
         raise Refusal(Reason.NO_TOKEN, "the Authorization header's scheme is not Bearer")
-    if elsewhere or "," in token:
-        where = elsewhere[0] if elsewhere else "Authorization header, twice"
-        raise Refusal(Reason.MULTIPLE_TOKENS, f"a token came in the Authorization header and in the {where}")
+    if elsewhere:
+        raise Refusal(Reason.MULTIPLE_TOKENS, f"a token came in the Authorization header and in the {elsewhere[0]}")
+    if "," in token:
+        raise Refusal(Reason.MULTIPLE_TOKENS, "the Authorization header came twice, or has two tokens")
     if not token.strip():
         raise Refusal(Reason.NO_TOKEN, "nothing follows Bearer in the Authorization header")
     return token.strip()
@@ -87,7 +88,8 @@ def bearer_token(request: Request) -> str:
 def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
     read_body(request)  # kept, so that a route can read it again
     request.max_form_memory_size = None
-    return {"URL's query": request.args, "body": request.form}
+    form = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}  # RFC 6750, section 2.2
+    return {"URL's query": request.args, "body": form}
 
 
 def json_response(
@@ -134,7 +136,9 @@ class ProtectedApi:
         `rule` is a path with werkzeug's variables, such as `/Tags/<tag>`. The answer is `json` with `status`
         and `headers` (an empty body without `json`), or what `answer(request, claims, **variables)`
         returns: a werkzeug Response, or data that is sent as JSON. An exception in it is answered by a
-        500 and fails the test at its end. Raises ValueError for an unknown method, status or rule.
+        500 and fails the test at its end. Where two rules fit a path equally well, the later one answers.
+
+        Raises ValueError for an unknown method, status or rule, TypeError for an answer that is no callable.
         """
         if method.upper() not in _METHODS:
             raise ValueError(f"{method!r} is no method of a route; there are {', '.join(_METHODS)}")
@@ -144,10 +148,18 @@ class ProtectedApi:
             answer = _canned(json, HTTPStatus(status), dict(headers or {}))
         elif json is not None or headers is not None or status != 200:
             raise ValueError("a callable makes the whole answer: pass no json, status or headers beside it")
+        elif not callable(answer):
+            raise TypeError(f"the answer, a {type(answer).__name__}, cannot be called; pass data as json=...")
+        key = (method.upper(), rule)
         with self._lock:
-            self._routes[method.upper(), rule] = answer
-            rules = [Rule(path, methods=[verb], endpoint=(verb, path)) for verb, path in self._routes]
-            self._map = Map(rules, strict_slashes=False, merge_slashes=False)
+            # The latest first: it wins over one that is there for the same paths.
+            routes = {key: answer, **{other: self._routes[other] for other in self._routes if other != key}}
+            rules = [Rule(path, methods=[verb], endpoint=(verb, path)) for verb, path in routes]
+            try:
+                new_map = Map(rules, strict_slashes=False, merge_slashes=False)
+            except (LookupError, SyntaxError, TypeError, ValueError) as error:  # werkzeug's, each for its own mistake
+                raise ValueError(f"the rule {rule!r} cannot be used: {error}") from error
+            self._routes, self._map = routes, new_map
 
     def get(self, rule: str, answer: Answer | None = None, **canned: Any) -> None:
         """Answer GET on a path, as `route` does."""
@@ -172,7 +184,7 @@ class ProtectedApi:
     def respond(self, request: Request, path: str, claims: Claims) -> Response:
         """Return the answer to an authorized request for a path below the API's URL."""
         try:
-            endpoint, variables = self._map.bind("").match(path or "/", request.method)
+            endpoint, variables = self._map.bind("").match(path, request.method)
         except NotFound:
             return json_response({"method": request.method, "path": path, "claims": claims})
         except MethodNotAllowed as error:

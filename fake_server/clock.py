@@ -1,7 +1,7 @@
 """The server's one source of time."""
 
 import datetime
-import math
+import sys
 import threading
 
 __all__ = ["Clock", "duration", "instant", "wall_time"]
@@ -49,7 +49,9 @@ def instant(moment: datetime.datetime | float | str) -> float:
     if isinstance(moment, datetime.datetime):
         if moment.utcoffset() is None:
             raise ValueError(f"{moment.isoformat()!r} has no time zone; write it with +00:00 or tzinfo=timezone.utc")
-        return moment.timestamp()
+        moment = moment.timestamp()
+    if isinstance(moment, bool) or not isinstance(moment, (int, float)):
+        raise TypeError(f"{moment!r} is no moment; pass an aware datetime, Unix seconds or ISO 8601 text")
     seconds = _finite(moment)
     _as_datetime(seconds)
     return seconds
@@ -66,9 +68,10 @@ def _parse_iso(text: str) -> datetime.datetime:
 def _finite(number: float) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{number!r} is no number of seconds; pass an int, a float or a timedelta")
-    if not math.isfinite(number):
-        raise ValueError(f"{number!r} is not finite; a clock moves by a number of seconds")
-    return number
+    # An int may be larger than any float; "not <=" is true of NaN, too.
+    if not abs(number) <= sys.float_info.max:
+        raise ValueError(f"{number!r:.60} is not finite; a clock moves by a number of seconds")
+    return float(number)
 
 
 def _as_datetime(seconds: float) -> datetime.datetime:

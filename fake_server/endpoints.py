@@ -82,7 +82,7 @@ def _in_dialect(
 
 def answer_api(state: ServerState, request: Request, path: str) -> Response:
     """Answer a request to the protected API for a path below its URL (RFC 6750)."""
-    if path == "/description" and request.method == "GET":
+    if path == "/description" and request.method in ("GET", "HEAD"):
         _record(state, request, "api", 200)
         return json_response(_description(state))
     seen: dict[str, Any] = {}
@@ -118,9 +118,10 @@ def _check_client(state: ServerState, claims: Claims) -> None:
 def _check_scope(state: ServerState, claims: Claims) -> None:
     scopes = state.dialect.scopes_of(claims)
     if state.api.required_scope not in scopes:
+        granted = " ".join(map(str, scopes))
         raise Refusal(
             Reason.INSUFFICIENT_SCOPE,
-            f"the token has the scope {' '.join(scopes)!r:.{_CLIP}}; the API demands {state.api.required_scope!r}",
+            f"the token has the scope {granted!r:.{_CLIP}}; the API demands {state.api.required_scope!r}",
         )
 
 

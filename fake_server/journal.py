@@ -19,7 +19,7 @@ class Exchange:
 
     - `number`: its place in the journal, from 1, in the order of the answers.
     - `instant`: when it was answered by the server's clock, aware UTC.
-    - `endpoint`: `token` or `api`.
+    - `endpoint`: `token` or `api`; `other` for a refused request to another path.
     - `path`: as asked for, without the query.
     - `client_id`: the registered client that asked, where it is known.
     - `grant_type`, `scope`: as the token request had them.
@@ -54,7 +54,8 @@ class Exchange:
             f"→ {self.status}{' ' + self.error if self.error else ''}",
             self.diagnosis and f"why: {self.diagnosis}",
         ]
-        return "  ".join(part for part in parts if part)
+        # A path may hold a line feed.
+        return "  ".join(part if part.isprintable() else repr(part)[1:-1] for part in parts if part)
 
 
 class ExchangeLog(Sequence[Exchange]):
@@ -80,6 +81,9 @@ class ExchangeLog(Sequence[Exchange]):
 
     def __iter__(self) -> Iterator[Exchange]:
         return iter(self._snapshot())
+
+    def __reversed__(self) -> Iterator[Exchange]:
+        return reversed(self._snapshot())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.total} exchanges>"
@@ -111,4 +115,5 @@ class Journal(ExchangeLog):
         with self._lock:
             exchange = Exchange(number=self.total + 1, instant=clock.now(), endpoint=endpoint, **facts)
             self._append(exchange)
-            self._views[endpoint]._append(exchange)
+            if endpoint in self._views:
+                self._views[endpoint]._append(exchange)

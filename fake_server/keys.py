@@ -48,7 +48,7 @@ class SigningKeys:
 
     def __init__(self, source: KeySource) -> None:
         self._source = source
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._published: list[RSAKey] = []
 
     @property
@@ -72,6 +72,7 @@ class SigningKeys:
 
     def _keys(self) -> list[RSAKey]:
         # Not when the server is made: most tests of a suite may never need a key.
-        if not self._published:
-            self._published = [self._source.shared()]
-        return self._published
+        with self._lock:
+            if not self._published:
+                self._published = [self._source.shared()]
+            return self._published

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,13 @@ class _Kind:
     from_text: Callable[[str], Any] = str
 
 
+# RFC 6749, appendix A.4: no blank, no quotation mark, no backslash, ASCII.
+_WORD = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
 def _read_words(value: Any) -> tuple[str, ...]:
     words = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(word, str) and word and not word.isspace() for word in words):
+    if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
         raise ValueError
     return words
 
@@ -63,7 +68,7 @@ def _one_of(names: Iterable[str]) -> _Kind:
 
 
 _WORDS = _Kind("words, in a sequence or in one text parted by blanks", _read_words)
-_WHOLE_NUMBER = _Kind("a whole number above 0", _read_whole_number, from_text=int)
+_WHOLE_NUMBER = _Kind("a whole number from 1 to 999999999", _read_whole_number, from_text=int)
 
 
 def _option(kind: _Kind, default: Any) -> Any:

@@ -1,11 +1,15 @@
 """The tokens that a server issues, verifies and ends (RFC 7519, RFC 6750)."""
 
 import hashlib
+import json
+import math
+import re
+import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import GuestProtocol, RSAKey
 
@@ -16,6 +20,8 @@ from fake_server.refusals import Reason, Refusal
 __all__ = ["Claims", "TokenStore", "fingerprint"]
 
 Claims = dict[str, Any]
+# RFC 7515, section 7.1; without padding, or one token would have several spellings.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
 def fingerprint(value: str) -> str:
@@ -36,15 +42,18 @@ class TokenStore:
         self._audience = audience
         self._lock = threading.Lock()
         self._ended: dict[str, Reason] = {}
-        self._all_expired_at: float | None = None
+        self._latest_issued_at = -math.inf
+        self._expired_up_to: float | None = None
         self._issued_since: set[str] = set()
 
     def issue(self, header: Mapping[str, Any], claims: Claims) -> str:
         """Return a signed JWT; its `alg` and `kid` are the caller's to put into the header."""
-        key = self.keys.current
+        # The header's key, as they may be rotated between the two.
+        key = self.keys.get(header["kid"]) or self.keys.current
         value = jwt.encode(dict(header), claims, key, algorithms=[ALGORITHM], default_type=None)
         with self._lock:
-            if self._is_before_cutoff(claims):
+            self._latest_issued_at = max(self._latest_issued_at, _issued_at(claims))
+            if self._looks_expired_with_all(claims):
                 self._issued_since.add(fingerprint(value))
         return value
 
@@ -67,13 +76,18 @@ class TokenStore:
     def expire_all(self) -> None:
         """End every token issued so far."""
         with self._lock:
-            self._all_expired_at = self._clock.time()
+            self._expired_up_to = self._latest_issued_at
             self._issued_since = set()
 
     def decode(self, value: str) -> Claims:
         """Return the claims of a token that was signed with one of this server's keys. Raises Refusal."""
         try:
-            return jwt.decode(value, self._find_key, algorithms=[ALGORITHM]).claims
+            if not _COMPACT.fullmatch(value):
+                raise ValueError("it is not three parts of base64url, parted by dots")
+            claims = json.loads(jws.deserialize_compact(value, self._find_key, algorithms=[ALGORITHM]).payload)
+            if not isinstance(claims, dict):
+                raise ValueError("its payload is no JSON object")
+            return claims
         except BadSignatureError as error:
             raise Refusal(
                 Reason.BAD_SIGNATURE, "the token's signature is not this server's: it was altered or forged"
@@ -133,19 +147,26 @@ class TokenStore:
 
     def _is_expired_with_all(self, name: str, claims: Claims) -> bool:
         with self._lock:
-            return self._is_before_cutoff(claims) and name not in self._issued_since
+            return self._looks_expired_with_all(claims) and name not in self._issued_since
 
-    def _is_before_cutoff(self, claims: Claims) -> bool:
+    def _looks_expired_with_all(self, claims: Claims) -> bool:
         # iat counts whole seconds, and the clock may be moved back: it cannot tell every later token
         # from an earlier one, so the later ones that look earlier are remembered.
-        issued_at = claims.get("iat")
-        return self._all_expired_at is not None and not (
-            isinstance(issued_at, (int, float)) and issued_at > self._all_expired_at
-        )
+        return self._expired_up_to is not None and _issued_at(claims) <= self._expired_up_to
+
+
+def _issued_at(claims: Claims) -> float:
+    value = claims.get("iat")
+    return value if _is_seconds(value) else -math.inf
+
+
+def _is_seconds(value: object) -> TypeGuard[float]:
+    # JSON's numbers have no bounds, and Python reads NaN.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _numeric_date(claims: Claims, name: str) -> float | None:
     value = claims.get(name)
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    if value is None or _is_seconds(value):
         return value
     raise Refusal(Reason.MALFORMED_TOKEN, f"the token's {name} claim is {value!r:.60}, not a number of seconds")

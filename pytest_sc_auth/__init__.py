@@ -1,17 +1,20 @@
 """Test consumers of OAuth 2.0 client-credentials APIs: fixtures, and a token client that works."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_sc_auth.servers import ServerFactory
+    from pytest_sc_auth.time_control import ProcessClock
     from pytest_sc_auth.token_client import AccessToken, BearerAuth, TokenClient, TokenError
 
-__all__ = ["AccessToken", "BearerAuth", "TokenClient", "TokenError"]
+__all__ = ["AccessToken", "BearerAuth", "ProcessClock", "ServerFactory", "TokenClient", "TokenError"]
+
+_MODULES = {"ProcessClock": "time_control", "ServerFactory": "servers"}
 
 
 def __getattr__(name: str) -> Any:
-    # pytest imports this package at every start, for the plugin; requests may wait for the first use.
+    # pytest imports this package at every start, for the plugin; requests and freezegun wait for the first use.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pytest_sc_auth import token_client
-
-    return getattr(token_client, name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'token_client')}"), name)

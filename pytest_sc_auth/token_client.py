@@ -2,7 +2,9 @@
 
 import base64
 import datetime
+import math
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,10 +76,10 @@ class _ClientAuth(AuthBase):
     """
 
     def __init__(self, credentials: str) -> None:
-        self._header = "Basic " + base64.b64encode(credentials.encode()).decode()
+        self.encoded = base64.b64encode(credentials.encode()).decode()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
+        request.headers["Authorization"] = f"Basic {self.encoded}"
         return request
 
 
@@ -114,12 +116,13 @@ class TokenClient:
         self.leeway = leeway
         self._secret = client_secret
         self._client_auth = _ClientAuth(_ENCODINGS[encoding](client_id, client_secret))
-        self._session = session or requests.Session()
+        self._session = requests.Session() if session is None else session
         self._owns_session = session is None
         self._lock = threading.Lock()
         self._cached: tuple[AccessToken, float | None] | None = None
         self._attempts = 0
-        self._failure: TokenError | None = None
+        # What the last attempt's TokenError said; the error itself would keep its caller's objects alive.
+        self._failure: tuple[Any, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<TokenClient {self.client_id!r} of {_public(self.token_url)}, scope {self.scope!r}>"
@@ -158,7 +161,7 @@ class TokenClient:
             if token is not None:
                 return token
             if self._failure is not None and self._attempts != attempts:
-                raise TokenError(*self._failure.args) from self._failure
+                raise TokenError(*self._failure)
             return self._fetch()
 
     def fetch(self) -> AccessToken:
@@ -186,8 +189,9 @@ class TokenClient:
         try:
             token, lifetime = self._read(self._post(), asked_at)
         except TokenError as error:
-            self._failure = error
-            raise
+            self._failure = error.args
+            # Without its cause and the frames below: they hold the secret and the token, and pytest would show them.
+            raise error.with_traceback(None) from None
         else:
             self._failure = None
         finally:
@@ -200,6 +204,7 @@ class TokenClient:
         __tracebackhide__ = True
         form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
         url = _public(self.token_url)
+        handled = sys.exc_info()[1]
         try:
             return self._session.post(
                 self.token_url,
@@ -212,7 +217,9 @@ class TokenClient:
         except requests.Timeout as error:
             raise TokenError("timeout", f"no answer from {url} within {self.timeout:g} s") from error
         except requests.RequestException as error:
-            raise TokenError("connection_failed", f"{url} did not answer: {type(error).__name__}") from error
+            if error.response is not None:  # a hook of the caller's session has raised an error for its status
+                return error.response
+            raise TokenError("connection_failed", f"{url} did not answer: {_reason(error, handled)}") from error
 
     def _read(self, response: requests.Response, asked_at: float) -> tuple[AccessToken, int | None]:
         """Return the token of an answer and its lifetime in seconds, where the answer has one."""
@@ -240,7 +247,14 @@ class TokenClient:
         if not members or not isinstance(error, str):
             return _invalid("the answer is neither a token nor an OAuth error", response)
         description = str(members.get("error_description") or members.get("errorSummary") or "no description")
-        return TokenError(error, description.replace(self._secret, "…")[:500], response.status_code)
+        return TokenError(
+            self._without_secret(error)[:100], self._without_secret(description)[:500], response.status_code
+        )
+
+    def _without_secret(self, text: str) -> str:
+        for shape in (self._client_auth.encoded, quote_plus(self._secret), self._secret):
+            text = text.replace(shape, "…") if shape else text
+        return text
 
 
 class BearerAuth(AuthBase):
@@ -260,6 +274,7 @@ class BearerAuth(AuthBase):
         rewind = _rewinder(request.body)
 
         def renew(response: requests.Response, **kwargs: Any) -> requests.Response:
+            __tracebackhide__ = True
             # A redirect to another host has lost the header, and must not get a token for its 401.
             is_own = response.request.headers.get("Authorization") == header
             if response.status_code != 401 or not is_own or not _says_invalid_token(response) or not rewind():
@@ -291,7 +306,7 @@ def _check(token_url: str, client_id: str, timeout: float, leeway: float, encodi
         raise ValueError("token_url must not have a fragment (RFC 6749, section 3.2)")
     if not client_id:
         raise ValueError("client_id must not be empty")
-    if timeout <= 0 or leeway < 0:
+    if not (0 < timeout < math.inf and leeway >= 0):
         raise ValueError(f"timeout={timeout!r} must be above 0 and leeway={leeway!r} not below 0 seconds")
     if encoding not in _ENCODINGS:
         raise ValueError(f"encoding={encoding!r} is not known; there are {', '.join(_ENCODINGS)}")
@@ -308,6 +323,18 @@ def _wall_time() -> float:
     return datetime.datetime.now().timestamp()
 
 
+def _reason(error: BaseException, handled: BaseException | None) -> str:
+    """Return what the system said; the other texts of the chain may hold the URL's query, or what was sent.
+
+    The chain ends before `handled`, which the caller was at when it asked for a token.
+    """
+    innermost = error
+    while innermost.__context__ is not None and innermost.__context__ is not handled:
+        innermost = innermost.__context__
+    said = innermost.strerror if isinstance(innermost, OSError) else None
+    return said or type(innermost).__name__
+
+
 def _invalid(description: str, response: requests.Response) -> TokenError:
     return TokenError("invalid_response", description, response.status_code)
 
@@ -315,7 +342,7 @@ def _invalid(description: str, response: requests.Response) -> TokenError:
 def _json_object(response: requests.Response) -> dict[str, Any] | None:
     try:
         members = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
 
@@ -330,7 +357,7 @@ def _value(members: Mapping[str, Any], response: requests.Response) -> str:
 def _token_type(members: Mapping[str, Any], response: requests.Response) -> str:
     token_type = members.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
-        raise _invalid(f"the answer's token_type is {token_type!r:.40}, not Bearer", response)
+        raise _invalid(f"the answer's token_type is {token_type!r:.12}, not Bearer", response)
     return token_type
 
 
@@ -346,7 +373,7 @@ def _lifetime(members: Mapping[str, Any], response: requests.Response) -> int | 
     if lifetime is None and "expires_in" not in members:
         return None
     if isinstance(lifetime, bool) or not isinstance(lifetime, int) or lifetime <= 0:
-        raise _invalid(f"the answer's expires_in is {lifetime!r:.40}, not a whole number of seconds above 0", response)
+        raise _invalid(f"the answer's expires_in is {lifetime!r:.12}, not a whole number of seconds above 0", response)
     return lifetime
 
 

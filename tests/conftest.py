@@ -1,23 +1,34 @@
 """What the tests share: a server behind the plain WSGI door, and the requests they send to it."""
 
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
 # Loaded before pytester takes note of the modules there are, so that its runs in this process share
 # them: cryptography cannot be loaded twice.
 import freezegun  # noqa: F401
 import pytest
 import requests  # noqa: F401
-from werkzeug.test import Client
+from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, RegisteredClient
+from fake_server.keys import KeySource
 
 pytest_plugins = ["pytester"]
 
 NOON = "2026-03-01T12:00:00+00:00"
 
 
+@pytest.fixture(scope="session")
+def keys() -> KeySource:
+    """The key that all servers begin with: each of its own would cost each test 50 ms."""
+    return KeySource()
+
+
 @pytest.fixture
-def server() -> AuthorizationServer:
+def server(keys: KeySource) -> AuthorizationServer:
     """A server whose clock stands at noon of the first of March 2026."""
-    server = AuthorizationServer(base_url="http://idp.test/as")
+    server = AuthorizationServer(base_url="http://idp.test/as", keys=keys)
     server.clock.freeze()
     server.clock.move_to(NOON)
     return server
@@ -33,3 +44,23 @@ def client(server: AuthorizationServer) -> RegisteredClient:
 def http(server: AuthorizationServer) -> Client:
     """An HTTP client of the server, without a socket."""
     return Client(server)
+
+
+@pytest.fixture
+def call_api(server: AuthorizationServer, http: Client) -> Callable[..., TestResponse]:
+    """Send a request to a path of the API, with the token in the Authorization header unless it is None."""
+
+    def call(token: str | None, path: str = "/Tags", *, method: str = "GET", **request: Any) -> TestResponse:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return http.open(server.api.url + path, method=method, headers=headers, **request)
+
+    return call
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads that take turns as often as they can, so that one which lacks a lock is found out."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)

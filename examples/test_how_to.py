@@ -1,0 +1,94 @@
+"""How to do what tests of a token's consumer need: the README shows these word for word."""
+
+import datetime
+
+import pytest
+import requests
+import werkzeug.test
+
+from fake_server import AuthorizationServer, Listener, Options, Reason
+from pytest_sc_auth import TokenError
+
+
+def test_hour_passes(sc_auth_client, sc_auth_clock):
+    first = sc_auth_client.token()
+    sc_auth_clock.advance(hours=1)
+    assert sc_auth_client.token() != first
+
+
+def test_moment_is_chosen(sc_auth_session, sc_auth_api, sc_auth_clock):
+    sc_auth_clock.move_to("2027-01-01T00:00:00+00:00")
+    claims = sc_auth_session.get(sc_auth_api.url).json()["claims"]
+    assert datetime.datetime.now(datetime.timezone.utc).year == 2027
+    assert claims["exp"] == sc_auth_clock.time() + 3600
+
+
+def test_server_alone_thinks_that_the_token_expired(sc_auth_session, sc_auth_api, sc_auth_server):
+    sc_auth_session.get(sc_auth_api.url)
+    sc_auth_server.clock.advance(hours=1)
+    sc_auth_session.get(sc_auth_api.url)
+    assert [exchange.status for exchange in sc_auth_server.api_requests] == [200, 401, 200]
+
+
+def test_token_dies_early(sc_auth_session, sc_auth_api, sc_auth_server, sc_auth_client):
+    sc_auth_server.expire(sc_auth_client.token().value)  # or revoke(token), expire_all(), rotate_keys(...)
+    assert sc_auth_session.get(sc_auth_api.url).status_code == 200
+    assert len(sc_auth_server.token_requests) == 2
+
+
+def test_secret_is_wrong(sc_auth_client, sc_auth_server):
+    sc_auth_server.clients[sc_auth_client.client_id].rotate_secret()
+    with pytest.raises(TokenError) as error:
+        sc_auth_client.token()
+    assert (error.value.error, error.value.status) == ("invalid_client", 401)
+
+
+@pytest.mark.sc_auth(scopes=["ingr.api", "reports"], token_lifetime=60)
+def test_scope_is_missing(sc_auth_server, sc_auth_api):
+    token = sc_auth_server.mint(scope="reports")
+    response = requests.get(sc_auth_api.url, headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 403
+
+
+def test_request_is_looked_at(sc_auth_server, sc_auth_credentials):
+    form = {"grant_type": "client_credentials", "scope": "INGR.API"}
+    auth = (sc_auth_credentials.client_id, sc_auth_credentials.client_secret)
+    requests.post(sc_auth_credentials.token_url, data=form, auth=auth)
+    exchange = sc_auth_server.token_requests[-1]
+    assert exchange.reason is Reason.UNKNOWN_SCOPE
+    assert exchange.diagnosis == "'INGR.API' is not a scope of this server, which has ingr.api"
+
+
+def test_api_answers_what_the_test_says(sc_auth_session, sc_auth_api):
+    sc_auth_api.get("/Tags/<name>", lambda request, claims, name: {"Name": name, "By": claims["sub"]})
+    sc_auth_api.post("/Tags", status=201, headers={"Location": "/Tags/P-103"})
+    assert sc_auth_session.get(f"{sc_auth_api.url}/Tags/P-101").json()["Name"] == "P-101"
+    assert sc_auth_session.post(f"{sc_auth_api.url}/Tags", json={}).status_code == 201
+
+
+@pytest.fixture(scope="session")
+def shared_server(sc_auth_server_factory):
+    return sc_auth_server_factory.make(token_lifetime=86400)
+
+
+def test_server_lives_for_the_session(shared_server):
+    credentials = shared_server.credentials_of()
+    assert credentials.token_url.endswith("/v1/token")
+
+
+def test_server_runs_without_pytest():
+    with Listener() as listener:
+        server = listener.serve(Options(token_lifetime=60))
+        client = server.register("my-client", "my-secret")
+        form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+        answer = requests.post(server.token_url, data=form, auth=(client.client_id, client.client_secret))
+        assert answer.json()["expires_in"] == 60
+
+
+def test_server_runs_without_a_socket():
+    server = AuthorizationServer(base_url="https://idp.example.com/oauth2/aus1")
+    client = server.register()
+    form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+    http = werkzeug.test.Client(server)
+    answer = http.post("/oauth2/aus1/v1/token", data=form, auth=(client.client_id, client.client_secret))
+    assert answer.json["token_type"] == "Bearer"
