@@ -91,4 +91,4 @@ def test_server_runs_without_a_socket():
     form = {"grant_type": "client_credentials", "scope": "ingr.api"}
     http = werkzeug.test.Client(server)
     answer = http.post("/oauth2/aus1/v1/token", data=form, auth=(client.client_id, client.client_secret))
-    assert answer.json["token_type"] == "Bearer"
+    assert answer.status_code == 200
