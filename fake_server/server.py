@@ -119,7 +119,7 @@ class AuthorizationServer:
         *,
         scopes: Iterable[str] | str | None = None,
         token_lifetime: int | None = None,
-        grant_types: Iterable[str] = ("client_credentials",),
+        grant_types: Iterable[str] | str = ("client_credentials",),
     ) -> RegisteredClient:
         """Register a client and return it.
 
@@ -134,7 +134,7 @@ class AuthorizationServer:
             token_lifetime=Options.read(
                 "token_lifetime", self.options.token_lifetime if token_lifetime is None else token_lifetime
             ),
-            grant_types=tuple(grant_types),
+            grant_types=tuple(grant_types.split() if isinstance(grant_types, str) else grant_types),
         )
         self.clients.add(client)
         return client
@@ -152,6 +152,8 @@ class AuthorizationServer:
 
     def _find_client(self, client: RegisteredClient | str | None) -> RegisteredClient:
         if isinstance(client, RegisteredClient):
+            if self.clients.get(client.client_id) is not client:
+                raise ValueError(f"{client!r} is not registered here; there are {list(self.clients)}")
             return client
         if client is not None and client not in self.clients:
             raise ValueError(f"no client {client!r} is registered; there are {list(self.clients)}")
