@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import shlex
 import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
+from urllib.parse import quote
 
 from fake_server.dialects import DIALECTS
 from fake_server.listener import Listener
@@ -17,7 +19,7 @@ from fake_server.server import AuthorizationServer
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pragma: no cover  # Python 3.10 alone
 
 __all__ = ["main"]
 
@@ -33,18 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(given)
         listener, server = _start(settings)
-    except (OSError, ValueError, TypeError) as error:
-        parser.error(_message(error))
+    except OSError as error:
+        parser.error(str(error.strerror))
+    except ValueError as error:
+        parser.error(str(error))
     if settings["host"] not in _LOOPBACK:
         print(
             f"warning: {settings['host']} can be reached from other machines; this is a server for tests",
             file=sys.stderr,
         )
-    stopped = threading.Event()
+    # An Event's set() in a signal handler can wait for ever for the wait() that it interrupts.
+    stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _: stops.put(number))
     print(_as_json(server) if given.json else _as_text(server), flush=True)
-    stopped.wait()
+    stops.get()
     listener.stop()
     return 0
 
@@ -81,7 +86,9 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
         "clients": given.client and [_split_client(text) for text in given.client],
     }
     settings.update({name: value for name, value in told.items() if value is not None})
-    port = settings["port"]
+    host, port = settings["host"], settings["port"]
+    if not isinstance(host, str) or not host:
+        raise OptionError(f"host={host!r} cannot be used: it takes an address, such as 127.0.0.1")
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise OptionError(f"port={port!r} cannot be used: it takes a whole number from 0 to 65535")
     return settings
@@ -92,24 +99,40 @@ def _read_config(path: Path | None) -> Mapping[str, Any]:
         return {}
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}") from error
+    except (RecursionError, ValueError) as error:
         raise OptionError(f"{path} is not TOML: {error}") from error
     known = [*_OWN_KEYS, *Options.names()]
     for name in settings:
         if name not in known:
             raise OptionError(f"{path} has {name}, which is not a setting; {nearest(name, known)}")
-    for client in settings.get("clients", ()):
-        for name in client:
-            if name not in _CLIENT_KEYS:
-                raise OptionError(f"{path} has {name} in clients, which is none; {nearest(name, _CLIENT_KEYS)}")
+    clients = settings.get("clients", [])
+    if not isinstance(clients, list) or not all(isinstance(client, dict) for client in clients):
+        raise OptionError(f"{path} has clients that are not tables; begin each with a line [[clients]]")
+    for client in clients:
+        _check_client(path, client)
     return settings
+
+
+def _check_client(path: Path, client: Mapping[str, Any]) -> None:
+    # No value is shown: it may be a secret.
+    for name in client:
+        if name not in _CLIENT_KEYS:
+            raise OptionError(f"{path} has {name} in clients, which is none; {nearest(name, _CLIENT_KEYS)}")
+    for name in ("client_id", "client_secret"):
+        if not client.get(name) or not isinstance(client[name], str):
+            raise OptionError(f"{path} has a client whose {name} is missing or not a text; give each client one")
+    grant_types = client.get("grant_types", [])
+    if not isinstance(grant_types, list) or not all(isinstance(name, str) for name in grant_types):
+        raise OptionError(f"{path} has a client whose grant_types are not a list of texts")
 
 
 def _split_client(text: str) -> Mapping[str, str]:
     client_id, colon, client_secret = text.partition(":")
-    if not (client_id and colon and client_secret):
+    if not (client_id and colon and client_secret and text.isprintable()):
         # The text is not shown: it may be a secret.
-        raise OptionError("--client takes ID:SECRET, both not empty, with a colon between them")
+        raise OptionError("--client takes ID:SECRET, both not empty and printable, with a colon between them")
     return {"client_id": client_id, "client_secret": client_secret}
 
 
@@ -125,10 +148,6 @@ def _start(settings: Mapping[str, Any]) -> tuple[Listener, AuthorizationServer]:
         listener.stop()
         raise
     return listener, server
-
-
-def _message(error: Exception) -> str:
-    return str(error.strerror if isinstance(error, OSError) and error.filename is None else error)
 
 
 def _facts(server: AuthorizationServer) -> dict[str, str | None]:
@@ -154,11 +173,25 @@ def _as_json(server: AuthorizationServer) -> str:
 def _as_text(server: AuthorizationServer) -> str:
     facts = _facts(server)
     lines = [f"{name.replace('_', ' '):>17}  {value}" for name, value in facts.items() if value is not None]
-    curl = (
-        f"curl -u '{facts['client_id']}:{facts['client_secret']}' "
-        f"-d grant_type=client_credentials -d 'scope={facts['scope']}' {facts['token_url']}"
+    return "\n".join(
+        ["The fake authorization server is ready. Stop it with Ctrl-C.", *lines, "", "Get a token:", _curl(server)]
     )
-    return "\n".join(["The fake authorization server is ready. Stop it with Ctrl-C.", *lines, "", "Get a token:", curl])
+
+
+def _curl(server: AuthorizationServer) -> str:
+    """Return a command for a POSIX shell that gets a token in a way which the server's options allow."""
+    credentials, options = server.credentials_of(), server.options
+    pair = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    form = {"grant_type": "client_credentials", "scope": credentials.scope}
+    words = ["curl"]
+    if "client_secret_basic" in options.client_auth:
+        raw = options.basic_decoding == "raw"
+        words += ["-u", ":".join(text if raw else quote(text, safe="") for text in pair.values())]
+    else:
+        form.update(pair)
+    for name, value in form.items():
+        words += ["--data-urlencode", f"{name}={value}"]
+    return shlex.join([*words, credentials.token_url])
 
 
 if __name__ == "__main__":

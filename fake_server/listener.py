@@ -3,17 +3,18 @@
 import contextlib
 import io
 import logging
+import re
 import secrets
 import selectors
 import socket
 import threading
 from collections.abc import Iterable
+from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import DechunkedInput, ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler, select_address_family
 
 from fake_server.api import json_response
 from fake_server.keys import KeySource
@@ -27,7 +28,10 @@ __all__ = ["Listener"]
 
 _LOG = logging.getLogger("fake_server")
 _MAX_BODY = 16 * 1024 * 1024
+_MAX_LINE = 65537
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+# What needs no percent-encoding: the path is found as it is in the issuer and in the request.
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 class _Handler(WSGIRequestHandler):
@@ -42,10 +46,29 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
     timeout = 30  # seconds that a client may keep a thread waiting for its next octet
 
+    def parse_request(self) -> bool:
+        if len(self.raw_requestline.split()) == 2:
+            # HTTP/0.9 has no header: to look for one would wait for what does not come.
+            self.command = ""
+            self.send_error(HTTPStatus.BAD_REQUEST, "the request line names no version of HTTP")
+            return False
+        if not super().parse_request():
+            return False
+        if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.headers.defects):
+            # The parser ends the header there, and what follows would be taken for a body.
+            self.send_error(HTTPStatus.BAD_REQUEST, "a line of the header has no name")
+            return False
+        return True
+
     def run_wsgi(self) -> None:
-        environ = self.environ = self.make_environ()
-        body = self._read_body(environ)
+        try:
+            environ = self.environ = self.make_environ()
+            body = self._read_body(environ)
+        except (OSError, ValueError) as error:
+            self.send_error(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
+            return
         if body is None:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
             return
         environ["wsgi.input"] = io.BytesIO(body)
         answer: list[Any] = []
@@ -63,21 +86,40 @@ class _Handler(WSGIRequestHandler):
         self._send(status, headers, payload)
 
     def _read_body(self, environ: "WSGIEnvironment") -> bytes | None:
-        """Return the request's body; answer and return None where it has no end that can be found."""
-        try:
-            if environ.get("wsgi.input_terminated"):
-                body = DechunkedInput(self.rfile).read(_MAX_BODY + 1)  # type: ignore[arg-type]
-            else:
-                body = self.rfile.read(min(int(environ.get("CONTENT_LENGTH") or 0), _MAX_BODY + 1))
-        except (OSError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {error}")
-            return None
-        if len(body) > _MAX_BODY:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
-            return None
+        """Return the body, or None when it is too large. Raises ValueError where its end cannot be found."""
         if environ.get("wsgi.input_terminated"):
-            environ["CONTENT_LENGTH"] = str(len(body))
-        return body
+            body = self._read_chunks()
+            environ["CONTENT_LENGTH"] = str(len(body or b""))
+            return body
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
+            raise ValueError(f"Content-Length is {', '.join(lengths)!r:.60}")
+        length = int(lengths[0])
+        return self.rfile.read(length) if length <= _MAX_BODY else None
+
+    def _read_chunks(self) -> bytes | None:
+        """Read a chunked body (RFC 9112, section 7.1).
+
+        werkzeug's DechunkedInput knows no extensions and no trailers, and when a large chunk is cut short
+        it returns more octets than it has, which crashes CPython 3.11.
+        """
+        body = bytearray()
+        while size := self._read_chunk_size():
+            if len(body) + size > _MAX_BODY:
+                return None
+            body += self.rfile.read(size)
+            if self.rfile.readline(3) != b"\r\n":
+                raise ValueError("a chunk has not the size announced")
+        while (line := self.rfile.readline(_MAX_LINE)) != b"\r\n":
+            if not line:
+                raise ValueError("the chunked body has no end")
+        return bytes(body)
+
+    def _read_chunk_size(self) -> int:
+        text = self.rfile.readline(_MAX_LINE).partition(b";")[0].strip()
+        if not re.fullmatch(b"[0-9A-Fa-f]{1,16}", text):
+            raise ValueError("a chunk has no size")
+        return int(text, 16)
 
     def _send(self, status: str, headers: Iterable[tuple[str, str]], payload: bytes) -> None:
         names = {name.lower() for name, _ in headers}
@@ -93,12 +135,23 @@ class _Handler(WSGIRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is not HTTP, or too large, as JSON, and close."""
+        if code == HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
+            code = HTTPStatus.BAD_REQUEST  # the client's mistake; a 5xx may make it try again
         self.close_connection = True
         self.command = self.command or "GET"
         self.path = getattr(self, "path", "")
         reason = HTTPStatus(code)
         response = json_response({"error": "invalid_request", "error_description": (message or reason.phrase)}, code)
         self._send(f"{code} {reason.phrase}", response.headers.to_wsgi_list(), response.get_data())
+        self._drain()
+
+    def _drain(self) -> None:
+        # To close with octets unread resets the connection, and the client may lose the answer.
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(0.5)
+            while self.connection.recv(65536):
+                pass
 
     def log(self, type: str, message: str, *args: Any) -> None:
         # werkzeug's log would print to the terminal, and show the query, where a client may have put its secret.
@@ -109,12 +162,12 @@ class _Server(ThreadedWSGIServer):
     """Serve each connection in a thread, and know them all, so that a stop ends them."""
 
     def __init__(self, host: str, port: int, app: Any) -> None:
-        self._wake, self._woken = socket.socketpair()
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
         # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
-        with socket.create_server((host, port), backlog=128) as listening:
+        with socket.create_server((host, port), family=select_address_family(host, port), backlog=128) as listening:
             super().__init__(host, port, app, _Handler, fd=listening.fileno())
+        self._wake, self._woken = socket.socketpair()
 
     def serve_until_woken(self) -> None:
         """Accept connections until `stop`; unlike `serve_forever` it does not look at a flag twice a second."""
@@ -170,8 +223,7 @@ class Listener:
         self._host = host
         self._port = port
         self._keys = KeySource()
-        self._app = DispatcherMiddleware(_nothing_here)
-        self._mounts: dict[str, Any] = self._app.mounts
+        self._mounts: dict[str, AuthorizationServer] = {}
         self._running: tuple[_Server, threading.Thread] | None = None
 
     def __repr__(self) -> str:
@@ -209,11 +261,12 @@ class Listener:
         if self._running is not None:
             return
         try:
-            server = _Server(self._host, self._port, self._app)
+            server = _Server(self._host, self._port, self._dispatch)
         except OSError as error:
+            why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
             raise OSError(
                 error.errno,
-                f"port {self._port} of {self._host} cannot be opened ({error.strerror}); "
+                f"port {self._port} of {self._host} cannot be opened ({why}); "
                 "end the program that uses it, or take port 0 for a free one",
             ) from error
         thread = threading.Thread(target=server.serve_until_woken, name="fake_server-listener", daemon=True)
@@ -233,11 +286,11 @@ class Listener:
     def serve(self, options: Options | None = None, *, path: str | None = None) -> AuthorizationServer:
         """Make a server under a path of its own, or the one given (`""` is the root), and mount it.
 
-        Raises ValueError for a path that is taken or does not begin with a slash.
+        Raises ValueError for a path that is taken, or is not made of slashes and plain words.
         """
         path = f"/aus{secrets.token_hex(9)[:17]}" if path is None else path.rstrip("/")
-        if path and not path.startswith("/"):
-            raise ValueError(f"the path {path!r} must begin with a slash")
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"the path {path!r} cannot be used; write a slash before each word, as in /as/one")
         if path in self._mounts:
             raise ValueError(f"a server is mounted at {path!r} already; choose another path")
         server = AuthorizationServer(options, base_url=self.url + path, keys=self._keys)
@@ -247,8 +300,17 @@ class Listener:
 
     def unmount(self, server: AuthorizationServer) -> None:
         """Answer 404 for a server's paths from now on; without effect when it is not mounted."""
-        for path in [path for path, mounted in self._mounts.items() if mounted is server]:
+        # A copy: another thread may mount a server meanwhile.
+        for path in [path for path, mounted in tuple(self._mounts.items()) if mounted is server]:
             del self._mounts[path]
+
+    def _dispatch(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # werkzeug's DispatcherMiddleware looks a mount up twice, between which another thread may unmount it.
+        path = environ["PATH_INFO"]
+        mount = max((mount for mount in tuple(self._mounts) if f"{path}/".startswith(f"{mount}/")), key=len, default="")
+        app = self._mounts.get(mount, _nothing_here)
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
+        return app(environ, start_response)
 
 
 def _paths(path: str) -> tuple[str, ...]:

@@ -32,7 +32,10 @@ def add_settings(parser: pytest.Parser) -> None:
 
 
 def check_settings(config: pytest.Config) -> None:
-    """Raise UsageError for a setting of ours that is misspelt; pytest's own warning would not name the right one."""
+    """Raise UsageError for a setting of ours that is misspelt or no text.
+
+    pytest's own warning would not name the right one, and in a fixture an error would fail every test.
+    """
     with warnings.catch_warnings():
         # pytest 9 deprecates inicfg and has nothing else that tells which settings there are.
         warnings.simplefilter("ignore")
@@ -40,9 +43,11 @@ def check_settings(config: pytest.Config) -> None:
     known = [_PREFIX + name for name in OPTION_NAMES]
     for name in present:
         if name.startswith(_PREFIX) and name not in known:
-            matches = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {matches[0]}?" if matches else f"there are {', '.join(known)}"
+            # The prefix, which all share, would make any name look like any other.
+            matches = difflib.get_close_matches(name.removeprefix(_PREFIX), OPTION_NAMES, n=1)
+            hint = f"did you mean {_PREFIX}{matches[0]}?" if matches else f"there are {', '.join(known)}"
             raise pytest.UsageError(f"{name} is not a setting of pytest-sc-auth; {hint}")
+    suite_settings(config)
 
 
 def suite_settings(config: pytest.Config) -> dict[str, str]:
@@ -50,11 +55,16 @@ def suite_settings(config: pytest.Config) -> dict[str, str]:
     settings = {}
     for name in OPTION_NAMES:
         try:
-            text = config.getini(_PREFIX + name)
-        except TypeError as error:  # pytest 9 reads native TOML
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pytest 9 deprecates the TOML lists that are refused here
+                text = config.getini(_PREFIX + name)
+        except (TypeError, pytest.UsageError) as error:  # pytest 9 reads native TOML
             raise pytest.UsageError(f"{error}; write it in quotes") from error
-        if text is not None:
-            settings[name] = text
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise pytest.UsageError(f"{_PREFIX}{name} is {text!r}, which is no text; write it in quotes")
+        settings[name] = text
     return settings
 
 

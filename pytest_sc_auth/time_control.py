@@ -58,19 +58,26 @@ class ProcessClock:
         """Let time pass: seconds, a timedelta, or units that are added up; back, where negative.
 
         Raises TypeError or ValueError, and moves nothing, when the amount is no finite number or
-        leads out of the years 1 to 9999.
+        leads out of the years 1 to 9999, RuntimeError when another freeze_time, begun later, holds the time.
         """
         self._move(duration(amount, days=days, hours=hours, minutes=minutes, seconds=seconds))
 
     def move_to(self, moment: datetime.datetime | float | str) -> None:
         """Set the time to an aware datetime, Unix seconds or ISO 8601 text with a time zone.
 
-        Raises TypeError or ValueError, and moves nothing, for anything else.
+        Raises TypeError or ValueError, and moves nothing, for anything else; RuntimeError as `advance` does.
         """
         self._move(instant(moment) - wall_time())
 
     def _move(self, step: float) -> None:
-        self._frozen.move_to(_utc(instant(wall_time() + step)))
+        moment, ours = _utc(instant(wall_time() + step)), self._frozen()
+        self._frozen.move_to(moment)
+        if self.now() != moment:
+            self._frozen.move_to(ours)
+            raise RuntimeError(
+                f"a freeze_time that began after sc_auth_clock holds the time at {self.now().isoformat()}; "
+                "move that one, or use sc_auth_clock.move_to in its place"
+            )
         for server in self._servers():
             if server.clock.is_frozen:  # the others follow by themselves
                 server.clock.advance(step)

@@ -61,8 +61,6 @@ def _form_encoded(client_id: str, client_secret: str) -> str:
 
 
 def _raw(client_id: str, client_secret: str) -> str:
-    if ":" in client_id:
-        raise ValueError("a client_id with a colon cannot be sent raw (RFC 7617, section 2); use encoding='form'")
     return f"{client_id}:{client_secret}"
 
 
@@ -72,7 +70,8 @@ _ENCODINGS: Mapping[str, Callable[[str, str], str]] = MappingProxyType({"form": 
 class _ClientAuth(AuthBase):
     """Authenticate the client by HTTP Basic (RFC 6749, section 2.3.1).
 
-    As an `auth` object, not a header: requests would replace a header by an entry of ~/.netrc.
+    As an `auth` object, not a header: requests would replace a header by an entry of ~/.netrc. It refuses
+    redirects, too: requests reads a Location though it is not to follow it, and raises ValueError for a broken one.
     """
 
     def __init__(self, credentials: str) -> None:
@@ -80,6 +79,7 @@ class _ClientAuth(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Basic {self.encoded}"
+        request.register_hook("response", _refuse_redirect)  # type: ignore[no-untyped-call]  # in types-requests
         return request
 
 
@@ -108,6 +108,7 @@ class TokenClient:
         session: requests.Session | None = None,
         encoding: str = "form",
     ) -> None:
+        __tracebackhide__ = True
         _check(token_url, client_id, timeout, leeway, encoding)
         self.token_url = token_url
         self.client_id = client_id
@@ -186,14 +187,14 @@ class TokenClient:
     def _fetch(self) -> AccessToken:
         __tracebackhide__ = True
         asked_at = _wall_time()
+        self._failure = None
         try:
             token, lifetime = self._read(self._post(), asked_at)
         except TokenError as error:
             self._failure = error.args
             # Without its cause and the frames below: they hold the secret and the token, and pytest would show them.
+            error.__context__ = None
             raise error.with_traceback(None) from None
-        else:
-            self._failure = None
         finally:
             self._attempts += 1
         renew_at = None if lifetime is None else asked_at + lifetime - min(self.leeway, lifetime / 2)
@@ -214,17 +215,19 @@ class TokenClient:
                 timeout=self.timeout,
                 allow_redirects=False,  # the secret must not go where the server points
             )
-        except requests.Timeout as error:
-            raise TokenError("timeout", f"no answer from {url} within {self.timeout:g} s") from error
         except requests.RequestException as error:
             if error.response is not None:  # a hook of the caller's session has raised an error for its status
                 return error.response
-            raise TokenError("connection_failed", f"{url} did not answer: {_reason(error, handled)}") from error
+            cause = _innermost(error, handled)
+            # An answer that stops halfway is a ConnectionError to requests.
+            if isinstance(error, requests.Timeout) or isinstance(cause, TimeoutError):
+                raise TokenError("timeout", f"no answer from {url} within {self.timeout:g} s") from error
+            # What the system said; the other texts of the chain may hold the URL's query, or what was sent.
+            reason = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
+            raise TokenError("connection_failed", f"{url} did not answer: {reason}") from error
 
     def _read(self, response: requests.Response, asked_at: float) -> tuple[AccessToken, int | None]:
         """Return the token of an answer and its lifetime in seconds, where the answer has one."""
-        if response.is_redirect:
-            raise _invalid("the token endpoint redirects, which is not followed: the secret would go along", response)
         members = _json_object(response)
         if response.status_code != 200:
             raise self._refusal(response, members)
@@ -277,10 +280,10 @@ class BearerAuth(AuthBase):
             __tracebackhide__ = True
             # A redirect to another host has lost the header, and must not get a token for its 401.
             is_own = response.request.headers.get("Authorization") == header
-            if response.status_code != 401 or not is_own or not _says_invalid_token(response) or not rewind():
+            if response.status_code != 401 or not is_own or not _says_invalid_token(response):
                 return response
             self._client.forget(token)
-            return self._send_again(response, **kwargs)
+            return self._send_again(response, **kwargs) if rewind() else response
 
         request.register_hook("response", renew)  # type: ignore[no-untyped-call]  # in types-requests
         return request
@@ -300,7 +303,7 @@ class BearerAuth(AuthBase):
 
 def _check(token_url: str, client_id: str, timeout: float, leeway: float, encoding: str) -> None:
     parts = urlsplit(token_url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"token_url {_public(token_url)!r} is not an http or https URL")
     if parts.fragment:
         raise ValueError("token_url must not have a fragment (RFC 6749, section 3.2)")
@@ -310,6 +313,8 @@ def _check(token_url: str, client_id: str, timeout: float, leeway: float, encodi
         raise ValueError(f"timeout={timeout!r} must be above 0 and leeway={leeway!r} not below 0 seconds")
     if encoding not in _ENCODINGS:
         raise ValueError(f"encoding={encoding!r} is not known; there are {', '.join(_ENCODINGS)}")
+    if encoding == "raw" and ":" in client_id:
+        raise ValueError("a client_id with a colon cannot be sent raw (RFC 7617, section 2); use encoding='form'")
 
 
 def _public(url: str) -> str:
@@ -323,20 +328,21 @@ def _wall_time() -> float:
     return datetime.datetime.now().timestamp()
 
 
-def _reason(error: BaseException, handled: BaseException | None) -> str:
-    """Return what the system said; the other texts of the chain may hold the URL's query, or what was sent.
-
-    The chain ends before `handled`, which the caller was at when it asked for a token.
-    """
-    innermost = error
-    while innermost.__context__ is not None and innermost.__context__ is not handled:
-        innermost = innermost.__context__
-    said = innermost.strerror if isinstance(innermost, OSError) else None
-    return said or type(innermost).__name__
+def _innermost(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return where a chain of errors began, but for `handled`, which the caller was at when it asked for a token."""
+    while error.__context__ is not None and error.__context__ is not handled:
+        error = error.__context__
+    return error
 
 
 def _invalid(description: str, response: requests.Response) -> TokenError:
     return TokenError("invalid_response", description, response.status_code)
+
+
+def _refuse_redirect(response: requests.Response, **kwargs: Any) -> None:
+    if response.is_redirect:
+        response.close()
+        raise _invalid("the token endpoint redirects, which is not followed: the secret would go along", response)
 
 
 def _json_object(response: requests.Response) -> dict[str, Any] | None:
@@ -400,7 +406,10 @@ def _rewinder(body: Any) -> Callable[[], bool]:
         return lambda: False
 
     def rewind() -> bool:
-        body.seek(start)
+        try:
+            body.seek(start)
+        except (AttributeError, OSError, ValueError):  # there is no way back, or the file is closed by now
+            return False
         return True
 
     return rewind
