@@ -1,0 +1,193 @@
+"""The servers that tests get: one socket, a path each, and a name that must be ours."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from fake_server import AuthorizationServer, OptionError
+from pytest_sc_auth import ServerFactory
+from pytest_sc_auth.servers import ForeignModuleError, check_fake_server
+
+NewFactory = Callable[..., ServerFactory]
+
+
+@pytest.fixture
+def new_factory() -> Iterator[NewFactory]:
+    """Make factories, which are closed at the test's end."""
+    made: list[ServerFactory] = []
+
+    def make(**settings: str) -> ServerFactory:
+        made.append(ServerFactory(settings))
+        return made[-1]
+
+    yield make
+    for factory in made:
+        factory.close()
+
+
+@pytest.fixture
+def factory(new_factory: NewFactory) -> ServerFactory:
+    """A factory of a suite without settings."""
+    return new_factory()
+
+
+def status_of(server: AuthorizationServer) -> int:
+    return requests.get(server.jwks_uri).status_code
+
+
+def listeners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fake_server-listener"]
+
+
+def test_made_server_runs_with_one_client(factory: ServerFactory) -> None:
+    server = factory.make()
+
+    credentials = server.credentials_of()
+    answer = requests.post(
+        credentials.token_url,
+        data={"grant_type": "client_credentials", "scope": credentials.scope},
+        auth=(credentials.client_id, credentials.client_secret),
+    )
+
+    assert answer.status_code == 200
+    assert len(server.clients) == 1
+    assert factory.servers == (server,)
+
+
+def test_servers_share_the_socket_and_nothing_else(factory: ServerFactory) -> None:
+    first, second = factory.make(), factory.make()
+
+    requests.get(first.api.url)
+
+    assert urlsplit(first.issuer).netloc == urlsplit(second.issuer).netloc
+    assert first.issuer != second.issuer
+    assert set(first.clients).isdisjoint(second.clients)
+    assert (first.journal.total, second.journal.total) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (60, ("a", "b"))),
+        ({"token_lifetime": 90}, (90, ("a", "b"))),
+        ({"scopes": ["c"]}, (60, ("c",))),
+    ],
+    ids=["suite", "lifetime", "scopes"],
+)
+def test_given_options_win_over_the_settings(
+    new_factory: NewFactory, options: dict[str, Any], expected: tuple[int, tuple[str, ...]]
+) -> None:
+    server = new_factory(token_lifetime="60", scopes="a b").make(**options)
+
+    assert (server.options.token_lifetime, server.options.scopes) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [({}, {"token_lifetme": 60}), ({}, {"token_lifetime": "60"}), ({"token_lifetime": "soon"}, {})],
+    ids=["misspelt", "ill-typed", "setting"],
+)
+def test_wrong_option_opens_no_socket(
+    new_factory: NewFactory, settings: dict[str, str], options: dict[str, Any]
+) -> None:
+    factory, before = new_factory(**settings), listeners()
+
+    with pytest.raises(OptionError, match="token_lifetime"):
+        factory.make(**options)
+
+    assert factory.servers == ()
+    assert listeners() == before
+
+
+def test_stopped_server_is_gone_and_the_others_go_on(factory: ServerFactory) -> None:
+    first, second = factory.make(), factory.make()
+
+    factory.stop(first)
+
+    assert (status_of(first), status_of(second)) == (404, 200)
+    assert factory.servers == (second,)
+
+
+def test_stopping_a_server_twice_changes_nothing(factory: ServerFactory) -> None:
+    server, other = factory.make(), factory.make()
+
+    factory.stop(server)
+    factory.stop(server)
+
+    assert factory.servers == (other,)
+
+
+def test_closed_factory_answers_no_more(factory: ServerFactory) -> None:
+    server, before = factory.make(), len(listeners())
+
+    factory.close()
+
+    with pytest.raises(requests.ConnectionError):
+        status_of(server)
+    assert len(listeners()) == before - 1
+
+
+def test_factory_that_made_nothing_has_nothing_to_stop(factory: ServerFactory) -> None:
+    before = listeners()
+
+    factory.stop(AuthorizationServer())
+    factory.close()
+
+    assert factory.servers == ()
+    assert listeners() == before
+
+
+# Another module of the name fake_server
+
+
+def test_our_own_module_is_accepted() -> None:
+    check_fake_server()
+
+
+def test_module_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fake_server", None)
+
+    with pytest.raises(ForeignModuleError, match="import fake_server finds no module, "):
+        check_fake_server()
+
+
+@pytest.mark.parametrize("imported", [False, True], ids=["on-the-path", "imported"])
+@pytest.mark.parametrize("path", ["fake_server.py", "tests/fake_server.py", "tests/fake_server/__init__.py"])
+def test_foreign_module_is_named_at_each_test_that_needs_ours(
+    pytester: pytest.Pytester, path: str, imported: bool
+) -> None:
+    foreign = pytester.path / path
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_text("")
+    tests = pytester.path / "tests"
+    tests.mkdir(exist_ok=True)
+    (tests / "test_it.py").write_text(
+        ("import fake_server\n" if imported else "")
+        + "def test_server(sc_auth_credentials): pass\n"
+        + "def test_clock(sc_auth_clock): pass\n"
+        + "def test_neither(): pass\n"
+    )
+
+    # A new process: this one has imported ours. `python -m pytest` puts the rootdir on sys.path.
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-W", "error")
+
+    result.assert_outcomes(errors=2, passed=1)
+    for name in ("test_server", "test_clock"):
+        shown = result.stdout.str().partition(f"ERROR at setup of {name}")[2].splitlines()
+        assert shown[1].startswith(f"import fake_server finds {foreign}, not the server that pytest-sc-auth brings (")
+        assert shown[1].endswith("); rename that module, or take its folder off sys.path")
+        assert shown[2].startswith(("___", "==="))
+
+
+def test_folder_without_init_does_not_hide_ours(pytester: pytest.Pytester) -> None:
+    pytester.mkdir("fake_server")
+    pytester.makepyfile("def test_it(sc_auth_token): pass")
+
+    result = pytester.runpytest_subprocess("-W", "error")
+
+    result.assert_outcomes(passed=1)
