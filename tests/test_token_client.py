@@ -103,6 +103,7 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def raw_answer() -> Iterator[RawAnswer]:
     """Make a token URL whose server answers one request with these octets, and then closes the connection or stalls."""
+    is_over = threading.Event()
     with contextlib.ExitStack() as stack:
 
         def serve(octets: bytes, *, stalls: bool = False) -> str:
@@ -111,18 +112,19 @@ def raw_answer() -> Iterator[RawAnswer]:
 
             def answer() -> None:
                 connection, _ = listening.accept()
-                with connection:
-                    connection.settimeout(5)
-                    connection.recv(65536)
+                connection.settimeout(5)
+                with connection, connection.makefile("rb") as sent:
+                    lines = iter(lambda: sent.readline().strip(), b"")
+                    headers = dict(line.split(b": ") for line in lines if b": " in line)
+                    sent.read(int(headers[b"Content-Length"]))  # with octets unread, closing would be a reset
                     connection.sendall(octets)
-                    if not stalls:
-                        connection.shutdown(socket.SHUT_WR)
-                    while connection.recv(65536):  # until the client closes: with octets unread it would be a reset
-                        pass
+                    if stalls:
+                        is_over.wait(5)
 
             thread = threading.Thread(target=answer)
             thread.start()
             stack.callback(thread.join)
+            stack.callback(is_over.set)
             return f"http://127.0.0.1:{listening.getsockname()[1]}/v1/token"
 
         yield serve
