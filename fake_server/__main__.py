@@ -1,6 +1,7 @@
 """The fake server as a program of its own: `python -m fake_server`."""
 
 import argparse
+import contextlib
 import json
 import shlex
 import signal
@@ -8,13 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fake_server.dialects import DIALECTS
 from fake_server.listener import Listener
 from fake_server.options import OptionError, Options, nearest
 from fake_server.server import AuthorizationServer
+
+if TYPE_CHECKING:
+    from fake_server.tls import CertificateAuthority
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = _settings(given)
-        listener, server = _start(settings)
+        stack = contextlib.ExitStack()
+        server = _start(settings, stack)
     except OSError as error:
         parser.error(str(error.strerror))
     except ValueError as error:
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda number, _: stops.put(number))
     print(_as_json(server) if given.json else _as_text(server), flush=True)
     stops.get()
-    listener.stop()
+    stack.close()
     return 0
 
 
@@ -61,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port to listen on; 0 takes a free one (default: 8400)")
+    parser.add_argument("--tls", action="store_true", default=None, help="serve over https, by a CA for tests")
     parser.add_argument(
         "--client", action="append", metavar="ID:SECRET", help="register a client; without any, one is made"
     )
@@ -81,6 +87,7 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
         "host": given.host,
         "port": given.port,
         "scopes": given.scope,
+        "tls": given.tls,
         "token_lifetime": given.token_lifetime,
         "dialect": given.dialect,
         "clients": given.client and [_split_client(text) for text in given.client],
@@ -136,18 +143,23 @@ def _split_client(text: str) -> Mapping[str, str]:
     return {"client_id": client_id, "client_secret": client_secret}
 
 
-def _start(settings: Mapping[str, Any]) -> tuple[Listener, AuthorizationServer]:
+def _start(settings: Mapping[str, Any], running: contextlib.ExitStack) -> AuthorizationServer:
+    """Return a running server; what must be ended again is on the stack, if this raises no error."""
     options = Options.from_mapping({name: value for name, value in settings.items() if name not in _OWN_KEYS})
-    listener = Listener(settings["host"], settings["port"])
-    listener.start()
-    try:
+    with contextlib.ExitStack() as stack:
+        authority = _open_authority(stack) if options.tls else None
+        listener = stack.enter_context(Listener(settings["host"], settings["port"], tls=authority))
         server = listener.serve(options, path="")
         for client in settings["clients"] or [{}]:
             server.register(**client)
-    except ValueError:
-        listener.stop()
-        raise
-    return listener, server
+        running.push(stack.pop_all())
+    return server
+
+
+def _open_authority(stack: contextlib.ExitStack) -> "CertificateAuthority":
+    from fake_server.tls import CertificateAuthority  # late: few want it, and its imports cost
+
+    return stack.enter_context(contextlib.closing(CertificateAuthority()))
 
 
 def _facts(server: AuthorizationServer) -> dict[str, str | None]:
@@ -156,13 +168,13 @@ def _facts(server: AuthorizationServer) -> dict[str, str | None]:
         "token_url": server.token_url,
         "issuer": server.issuer,
         "jwks_uri": server.jwks_uri,
-        "introspection_url": None,
-        "revocation_url": None,
+        "introspection_url": server.introspection_url,
+        "revocation_url": server.revocation_url,
         "api_url": server.api.url,
         "client_id": credentials.client_id,
         "client_secret": credentials.client_secret,
         "scope": credentials.scope,
-        "ca_file": None,
+        "ca_file": server.ca_file,
     }
 
 
@@ -191,6 +203,8 @@ def _curl(server: AuthorizationServer) -> str:
         form.update(pair)
     for name, value in form.items():
         words += ["--data-urlencode", f"{name}={value}"]
+    if server.ca_file is not None:
+        words += ["--cacert", server.ca_file]
     return shlex.join([*words, credentials.token_url])
 
 

@@ -11,9 +11,10 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from fake_server.diagnoses import why_not_bearer, why_two_tokens
+from fake_server.form import read_body
+from fake_server.jose import Claims
 from fake_server.refusals import Reason, Refusal
-from fake_server.token_request import read_body
-from fake_server.tokens import Claims
 
 __all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response"]
 
@@ -24,19 +25,19 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True)
 class Challenge:
-    """State how the API refuses; without an error the challenge is bare (RFC 6750, section 3.1)."""
+    """State how the API refuses; without an error the challenge is bare, or names the realm alone."""
 
     status: int
     error: str | None = None
     description: str | None = None
 
-    def header(self, scope: str) -> str:
-        """Return the value of WWW-Authenticate."""
-        parameters = {"error": self.error, "error_description": self.description}
+    def header(self, scope: str, realm: str | None) -> str:
+        """Return the value of WWW-Authenticate (RFC 6750, section 3, which wants one parameter at least)."""
+        parameters = {"error": self.error, "error_description": self.description} if self.error else {"realm": realm}
         if self.error == "insufficient_scope":
             parameters["scope"] = scope
         text = ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
-        return f"Bearer {text}".strip()
+        return f"Bearer {text}".rstrip()
 
 
 def _invalid(description: str) -> Challenge:
@@ -50,6 +51,7 @@ CHALLENGES: Mapping[Reason, Challenge] = {
     Reason.MULTIPLE_TOKENS: Challenge(400, "invalid_request", "The request carries more than one access token"),
     Reason.MALFORMED_TOKEN: _invalid("The access token is malformed"),
     Reason.WRONG_ALGORITHM: _invalid("The access token is malformed"),
+    Reason.WRONG_TOKEN_TYPE: _invalid("The access token is of another type"),
     Reason.UNKNOWN_SIGNING_KEY: _invalid("The access token cannot be verified"),
     Reason.BAD_SIGNATURE: _invalid("The access token cannot be verified"),
     Reason.FOREIGN_TOKEN: _invalid("The access token is from another issuer"),
@@ -58,6 +60,9 @@ CHALLENGES: Mapping[Reason, Challenge] = {
     Reason.TOKEN_NOT_YET_VALID: _invalid("The access token is not valid yet"),
     Reason.REVOKED_TOKEN: _invalid("The access token was revoked"),
     Reason.TOKEN_OF_DISABLED_CLIENT: _invalid("The access token was revoked"),
+    Reason.SERVER_FAULT: Challenge(500),
+    Reason.UNAVAILABLE: Challenge(503),
+    Reason.RATE_LIMITED: Challenge(429),
     Reason.INSUFFICIENT_SCOPE: Challenge(403, "insufficient_scope", "The access token has not the scope needed"),
 }
 
@@ -75,11 +80,11 @@ def bearer_token(request: Request) -> str:
         raise Refusal(Reason.NO_TOKEN, f"the token came in the {elsewhere[0]}; send Authorization: Bearer <token>")
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "bearer":
-        raise Refusal(Reason.NO_TOKEN, "the Authorization header's scheme is not Bearer")
+        raise Refusal(Reason.NO_TOKEN, why_not_bearer(header))
     if elsewhere:
         raise Refusal(Reason.MULTIPLE_TOKENS, f"a token came in the Authorization header and in the {elsewhere[0]}")
     if "," in token:
-        raise Refusal(Reason.MULTIPLE_TOKENS, "the Authorization header came twice, or has two tokens")
+        raise Refusal(Reason.MULTIPLE_TOKENS, why_two_tokens(token))
     if not token.strip():
         raise Refusal(Reason.NO_TOKEN, "nothing follows Bearer in the Authorization header")
     return token.strip()

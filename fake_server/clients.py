@@ -2,16 +2,22 @@
 
 import hmac
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
-__all__ = ["ClientRegistry", "RegisteredClient"]
+from fake_server.dialects import Grant
+from fake_server.keys import SigningKey
+
+__all__ = ["ClientRegistry", "RegisteredClient", "new_client_id", "new_client_secret"]
 
 
 class RegisteredClient:
     """Be one client that the server knows: its credentials, and what it may ask for.
 
     `scopes` are those it may be granted, `grant_types` those it may use, and `token_lifetime` is
-    its tokens' in seconds. `client_secret` is left out of the `repr`.
+    its tokens' in seconds. `client_secret` is left out of the `repr`; it is empty for a client that has
+    `public_keys` instead, and signs who it is. `claims` are added to its tokens.
     """
 
     def __init__(
@@ -22,12 +28,17 @@ class RegisteredClient:
         scopes: tuple[str, ...],
         token_lifetime: int,
         grant_types: tuple[str, ...] = ("client_credentials",),
+        public_keys: tuple[SigningKey, ...] = (),
+        claims: Mapping[str, Any] | Callable[[Grant], Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.client_id = client_id
         self.client_secret = client_secret
         self.scopes = scopes
         self.token_lifetime = token_lifetime
         self.grant_types = grant_types
+        self.public_keys = public_keys
+        self.claims = claims
+        self.earlier_secrets: tuple[str, ...] = ()
         self.enabled = True
 
     def __repr__(self) -> str:
@@ -36,12 +47,14 @@ class RegisteredClient:
 
     def has_secret(self, candidate: str) -> bool:
         """Tell whether the secret is this one, in a time that does not depend on where they differ."""
-        return hmac.compare_digest(candidate.encode(), self.client_secret.encode())
+        is_same = hmac.compare_digest(candidate.encode(), self.client_secret.encode())
+        return is_same and bool(self.client_secret)
 
     def rotate_secret(self, client_secret: str | None = None) -> str:
         """Give the client another secret, a new random one unless given, and return it; the old one ends."""
         if client_secret == "":
             raise ValueError("a client_secret must not be empty")
+        self.earlier_secrets += (self.client_secret,)
         self.client_secret = client_secret or new_client_secret()
         return self.client_secret
 
@@ -89,7 +102,7 @@ class ClientRegistry(Mapping[str, RegisteredClient]):
         """Register a client. Raises ValueError for an id that is taken, empty or has a control character."""
         if not client.client_id or not client.client_id.isprintable():
             raise ValueError(f"{client.client_id!r} cannot be a client_id: it is empty or not printable")
-        if not client.client_secret:
+        if not client.client_secret and not client.public_keys:
             raise ValueError(f"the client_secret of {client.client_id!r} must not be empty")
         if self._clients.setdefault(client.client_id, client) is not client:
             raise ValueError(f"a client {client.client_id!r} is registered already; choose another client_id")

@@ -4,7 +4,7 @@ import datetime
 import sys
 import threading
 
-__all__ = ["Clock", "duration", "instant", "wall_time"]
+__all__ = ["Clock", "duration", "instant", "utc", "wall_time"]
 
 
 def wall_time() -> float:
@@ -53,7 +53,7 @@ def instant(moment: datetime.datetime | float | str) -> float:
     if isinstance(moment, bool) or not isinstance(moment, (int, float)):
         raise TypeError(f"{moment!r} is no moment; pass an aware datetime, Unix seconds or ISO 8601 text")
     seconds = _finite(moment)
-    _as_datetime(seconds)
+    utc(seconds)
     return seconds
 
 
@@ -74,7 +74,8 @@ def _finite(number: float) -> float:
     return float(number)
 
 
-def _as_datetime(seconds: float) -> datetime.datetime:
+def utc(seconds: float) -> datetime.datetime:
+    """Return Unix seconds as an aware datetime. Raises ValueError outside the years 1 to 9999."""
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     except (OverflowError, ValueError, OSError) as error:
@@ -108,7 +109,7 @@ class Clock:
 
     def now(self) -> datetime.datetime:
         """Return the time as an aware datetime in UTC."""
-        return _as_datetime(self.time())
+        return utc(self.time())
 
     def advance(
         self,
@@ -150,7 +151,7 @@ class Clock:
                 self._frozen_at = None
 
     def _set(self, seconds: float, offset: float) -> None:
-        _as_datetime(seconds)
+        utc(seconds)
         if self._frozen_at is None:
             self._offset = offset
         else:

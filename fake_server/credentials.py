@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from fake_server.assertions import AssertionVerifier
 from fake_server.clients import ClientRegistry, RegisteredClient
+from fake_server.diagnoses import why_no_basic, why_no_colon, why_unknown_client, why_wrong_scheme, why_wrong_secret
+from fake_server.form import Form
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["BASIC_DECODINGS", "CLIENT_AUTH_METHODS", "authenticate"]
+__all__ = ["BASIC_DECODINGS", "CLIENT_AUTH_METHODS", "Authenticator", "Proof"]
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 BASIC_DECODINGS = ("either", "form", "raw")
@@ -24,90 +27,141 @@ class _Pair:
 
 @dataclass(frozen=True)
 class _Presented:
-    """Hold the credentials of a request; Basic may have two right readings, the body has one."""
+    """Hold the credentials of a request; Basic may have two right readings, the body has one.
+
+    `as_sent` is what came before anything was form-decoded.
+    """
 
     method: str
     readings: tuple[_Pair, ...]
+    as_sent: _Pair
 
 
-def authenticate(
-    authorization: str | None,
-    form: Mapping[str, str],
-    query: Collection[str],
-    clients: ClientRegistry,
-    *,
-    methods: Collection[str],
-    basic_decoding: str,
-) -> RegisteredClient:
-    """Return the client that a request proves to be.
+@dataclass(frozen=True)
+class Proof:
+    """Say which client a request proved to be, and by which method."""
 
-    `query` holds the names of the query's parameters. Raises Refusal for credentials that are
-    missing, doubled, malformed, sent by a method or in a place that is not allowed, or wrong.
+    client: RegisteredClient
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authenticator:
+    """Authenticate clients as one server does.
+
+    - `methods`: those by which a client with a secret may authenticate.
+    - `first_wins`: credentials in the header and in the body are no error; the header's are read.
     """
-    if misplaced := [name for name in _CREDENTIAL_PARAMETERS if name in query]:
-        raise Refusal(
-            Reason.CREDENTIALS_IN_QUERY,
-            f"{' and '.join(misplaced)} came in the URL's query, where logs keep them; send the Authorization header",
-        )
-    presented = _presented(authorization, form, basic_decoding)
-    if presented.method not in methods:
-        raise Refusal(
-            Reason.AUTH_METHOD_NOT_ALLOWED,
-            f"the client authenticated by {presented.method}; this server allows {' and '.join(methods)} only",
-        )
-    return _find_client(presented, clients)
+
+    clients: ClientRegistry
+    assertions: AssertionVerifier
+    methods: Collection[str]
+    basic_decoding: str
+    first_wins: bool
+
+    def authenticate(self, authorization: str | None, form: Form) -> Proof:
+        """Return the client that a request proves to be.
+
+        Raises Refusal for credentials that are missing, doubled, malformed, sent by a method or in a place
+        that is not allowed, or wrong.
+        """
+        parameters = form.parameters
+        if misplaced := [name for name in _CREDENTIAL_PARAMETERS if name in form.query]:
+            raise Refusal(
+                Reason.CREDENTIALS_IN_QUERY,
+                f"{' and '.join(misplaced)} came in the URL's query, where logs keep them; "
+                "send the Authorization header",
+            )
+        if "client_assertion" in parameters or "client_assertion_type" in parameters:
+            if authorization is not None or "client_secret" in parameters:
+                raise Refusal(
+                    Reason.MULTIPLE_CREDENTIALS,
+                    "the request has a client_assertion and other credentials; send one of them",
+                )
+            proof = Proof(self.assertions.authenticate(parameters, self.clients), "private_key_jwt")
+        else:
+            proof = self._prove(self._presented(authorization, form))
+        if not proof.client.enabled:
+            name = proof.client.client_id
+            raise Refusal(Reason.DISABLED_CLIENT, f"the client {name!r} is disabled", client_id=name)
+        return proof
+
+    def _presented(self, authorization: str | None, form: Form) -> _Presented:
+        # The first that can be read wins, which is the body where the header is no Basic.
+        passes_over = self.first_wins and "client_secret" in form.parameters
+        if authorization is None or (passes_over and not _is_basic(authorization)):
+            presented = _from_body(form)
+        else:
+            presented = self._from_header(authorization, form.parameters)
+        if presented.method not in self.methods:
+            raise Refusal(
+                Reason.AUTH_METHOD_NOT_ALLOWED,
+                f"the client authenticated by {presented.method}; this server allows {' and '.join(self.methods)} only",
+            )
+        return presented
+
+    def _from_header(self, authorization: str, parameters: Mapping[str, str]) -> _Presented:
+        if "client_secret" in parameters and not self.first_wins:
+            raise Refusal(
+                Reason.MULTIPLE_CREDENTIALS,
+                "the request has an Authorization header and a client_secret in its body; send one of them",
+            )
+        as_sent = _decode_basic(authorization, self.clients)
+        decoded = _Pair(unquote_plus(as_sent.client_id), unquote_plus(as_sent.client_secret))
+        readings = {"raw": (as_sent,), "form": (decoded,), "either": tuple(dict.fromkeys((as_sent, decoded)))}
+        presented = _Presented("client_secret_basic", readings[self.basic_decoding], as_sent)
+        client_id = parameters.get("client_id")
+        if client_id is not None and not self.first_wins and client_id not in (p.client_id for p in presented.readings):
+            raise Refusal(
+                Reason.MULTIPLE_CREDENTIALS,
+                "the client_id in the body is not the one in the Authorization header; send one client_id",
+            )
+        return presented
+
+    def _prove(self, presented: _Presented) -> Proof:
+        known = [(pair, self.clients[pair.client_id]) for pair in presented.readings if pair.client_id in self.clients]
+        for pair, client in known:
+            if client.has_secret(pair.client_secret):
+                return Proof(client, presented.method)
+        if not known:
+            pair = presented.readings[0]
+            raise Refusal(Reason.UNKNOWN_CLIENT, why_unknown_client(pair.client_id, pair.client_secret, self.clients))
+        pair, client = known[0]
+        others = [other for other in self.clients.values() if other is not client]
+        diagnosis = why_wrong_secret(pair.client_secret, presented.as_sent.client_secret, client, others)
+        raise Refusal(Reason.WRONG_SECRET, diagnosis, client_id=client.client_id)
 
 
-def _presented(authorization: str | None, form: Mapping[str, str], basic_decoding: str) -> _Presented:
-    if authorization is None:
-        return _from_body(form)
-    if "client_secret" in form:
-        raise Refusal(
-            Reason.MULTIPLE_CREDENTIALS,
-            "the request has an Authorization header and a client_secret in its body; send one of them",
-        )
-    presented = _Presented("client_secret_basic", _from_basic(authorization, basic_decoding))
-    if "client_id" in form and form["client_id"] not in (pair.client_id for pair in presented.readings):
-        raise Refusal(
-            Reason.MULTIPLE_CREDENTIALS,
-            "the client_id in the body is not the one in the Authorization header; send one client_id",
-        )
-    return presented
+def _from_body(form: Form) -> _Presented:
+    client_id, client_secret = (form.parameters.get(name) for name in _CREDENTIAL_PARAMETERS)
+    if client_id is not None and client_secret is not None:
+        pair = _Pair(client_id, client_secret)
+        return _Presented("client_secret_post", (pair,), pair)
+    reason, name = (
+        (Reason.NO_CREDENTIALS, "client_id") if client_id is None else (Reason.MISSING_SECRET, "client_secret")
+    )
+    raise Refusal(reason, f"the request has no Authorization header, and {form.why_missing(name)}; send one of them")
 
 
-def _from_body(form: Mapping[str, str]) -> _Presented:
-    missing = [name for name in _CREDENTIAL_PARAMETERS if name not in form]
-    if not missing:
-        return _Presented("client_secret_post", (_Pair(form["client_id"], form["client_secret"]),))
-    if len(missing) == len(_CREDENTIAL_PARAMETERS):
-        diagnosis = "the request has no Authorization header, and no client_id and client_secret in its body"
-    else:
-        diagnosis = f"the request has no Authorization header, and its body has no {missing[0]}"
-    raise Refusal(Reason.NO_CREDENTIALS, diagnosis)
+def _is_basic(authorization: str) -> bool:
+    try:
+        return bool(_decode_basic(authorization, ()))
+    except Refusal:
+        return False
 
 
-def _from_basic(authorization: str, decoding: str) -> tuple[_Pair, ...]:
+def _decode_basic(authorization: str, clients: Collection[str]) -> _Pair:
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise Refusal(
-            Reason.WRONG_SCHEME,
-            f"the Authorization header's scheme is {_shorten(scheme)}; the token endpoint takes Basic",
-        )
+        raise Refusal(Reason.WRONG_SCHEME, why_wrong_scheme(authorization))
     try:
-        decoded = base64.b64decode(encoded.strip(), validate=True)
+        decoded = _as_text(base64.b64decode(encoded.strip(), validate=True))
     except (binascii.Error, ValueError) as error:
-        raise Refusal(Reason.MALFORMED_BASIC, f"what follows Basic is not base64: {error}") from error
-    client_id, colon, client_secret = _as_text(decoded).partition(":")
+        raise Refusal(Reason.MALFORMED_BASIC, why_no_basic(encoded.strip())) from error
+    client_id, colon, client_secret = decoded.partition(":")
     if not colon:
-        raise Refusal(
-            Reason.BASIC_WITHOUT_COLON,
-            "the base64 after Basic holds no colon; encode client_id:client_secret, in one piece",
-        )
-    raw = _Pair(client_id, client_secret)
-    if decoding == "raw":
-        return (raw,)
-    form = _form_decoded(raw)
-    return (form,) if decoding == "form" or form == raw else (raw, form)
+        raise Refusal(Reason.BASIC_WITHOUT_COLON, why_no_colon(decoded, clients))
+    return _Pair(client_id, client_secret)
 
 
 def _as_text(octets: bytes) -> str:
@@ -116,39 +170,3 @@ def _as_text(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("latin-1")
-
-
-def _form_decoded(pair: _Pair) -> _Pair:
-    return _Pair(unquote_plus(pair.client_id), unquote_plus(pair.client_secret))
-
-
-def _find_client(presented: _Presented, clients: ClientRegistry) -> RegisteredClient:
-    known = [(pair, clients[pair.client_id]) for pair in presented.readings if pair.client_id in clients]
-    if not known:
-        raise Refusal(Reason.UNKNOWN_CLIENT, _why_unknown(presented.readings[0], clients))
-    for pair, client in known:
-        if client.has_secret(pair.client_secret):
-            if not client.enabled:
-                raise Refusal(
-                    Reason.DISABLED_CLIENT, f"the client {client.client_id!r} is disabled", client_id=client.client_id
-                )
-            return client
-    pair, client = known[0]
-    raise Refusal(Reason.WRONG_SECRET, _why_wrong(pair.client_secret, client), client_id=client.client_id)
-
-
-def _why_unknown(pair: _Pair, clients: ClientRegistry) -> str:
-    # What came as client_id may be a secret in the wrong place, so it is not shown whole.
-    registered = ", ".join(repr(client_id) for client_id in clients) or "none"
-    return f"no client is registered as {_shorten(pair.client_id)}; registered: {registered}"
-
-
-def _why_wrong(client_secret: str, client: RegisteredClient) -> str:
-    came, registered = len(client_secret), len(client.client_secret)
-    if came != registered:
-        return f"the secret of {client.client_id!r} is wrong: {came} characters came, {registered} are registered"
-    return f"the secret of {client.client_id!r} is wrong, though its length ({came} characters) is right"
-
-
-def _shorten(text: str) -> str:
-    return repr(text) if len(text) <= 4 else f"{text[:4]!r}… ({len(text)} characters)"

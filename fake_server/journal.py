@@ -3,14 +3,14 @@
 import datetime
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 from fake_server.clock import Clock
 from fake_server.refusals import Reason
 
-__all__ = ["Exchange", "ExchangeLog", "Journal"]
+__all__ = ["Exchange", "ExchangeLog", "Journal", "token_names"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,12 @@ class Exchange:
     - `grant_type`, `scope`: as the token request had them.
     - `token_id`: names the token that was issued or presented (twelve digits of its hash).
     - `status`, `error`: of the answer.
+    - `token_expires_at`: when the token that was issued ends, aware UTC.
     - `reason`, `diagnosis`: why it was refused; the diagnosis never went over the wire.
+    - `fault`: the name of the fault that the test had armed for it.
+    - `overlapping`: how many other token requests were under way when it came.
+    - `came_after`: how many exchanges there were when a token request came; others may have been answered since.
+    - `bent_rules`: the rules of RFC 6749 and 6750 that the client did not keep, whether the server let it pass or not.
     """
 
     number: int
@@ -41,21 +46,37 @@ class Exchange:
     error: str | None = None
     reason: Reason | None = None
     diagnosis: str | None = None
+    token_expires_at: datetime.datetime | None = None
+    fault: str | None = None
+    overlapping: int = 0
+    came_after: int = 0
+    bent_rules: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the exchange as one line for a person."""
+        return self.as_line({})
+
+    def as_line(self, token_names: Mapping[str, str]) -> str:
+        """Return the exchange as one line, its token under a short name where it has one."""
         parts = [
             f"{self.instant:%H:%M:%S}",
             f"{self.method} {self.path}",
             self.client_id and f"client {self.client_id}",
             self.grant_type and f"grant_type={self.grant_type}",
             self.scope and f"scope={self.scope}",
-            self.token_id and f"token {self.token_id}",
+            self.token_id and f"token {token_names.get(self.token_id, self.token_id)}",
             f"→ {self.status}{' ' + self.error if self.error else ''}",
+            self.fault and f"fault {self.fault}",
             self.diagnosis and f"why: {self.diagnosis}",
         ]
         # A path may hold a line feed.
         return "  ".join(part if part.isprintable() else repr(part)[1:-1] for part in parts if part)
+
+
+def token_names(exchanges: Iterable[Exchange]) -> dict[str, str]:
+    """Return short names for the tokens of these exchanges, T1, T2, ..., in the order of their first appearance."""
+    ids = dict.fromkeys(exchange.token_id for exchange in exchanges if exchange.token_id)
+    return {token_id: f"T{number}" for number, token_id in enumerate(ids, start=1)}
 
 
 class ExchangeLog(Sequence[Exchange]):

@@ -1,173 +1,58 @@
 """The loopback door: one socket that serves many authorization servers, each under a path of its own."""
 
 import contextlib
-import io
-import logging
 import re
 import secrets
 import selectors
 import socket
+import ssl
 import threading
 from collections.abc import Iterable
-from email.errors import MissingHeaderBodySeparatorDefect
-from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler, select_address_family
+from werkzeug.serving import ThreadedWSGIServer, select_address_family
 
+from fake_server.addresses import WELL_KNOWN
 from fake_server.api import json_response
+from fake_server.connection import Handler
+from fake_server.faults import TransportFault
 from fake_server.keys import KeySource
 from fake_server.options import Options
-from fake_server.server import WELL_KNOWN, AuthorizationServer
+from fake_server.server import AuthorizationServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from fake_server.tls import CertificateAuthority
+
 __all__ = ["Listener"]
 
-_LOG = logging.getLogger("fake_server")
-_MAX_BODY = 16 * 1024 * 1024
-_MAX_LINE = 65537
-_NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_BACKLOG = 128
 # What needs no percent-encoding: the path is found as it is in the issuer and in the request.
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-
-
-class _Handler(WSGIRequestHandler):
-    """Serve requests on one connection until either side closes it.
-
-    werkzeug's own closes after each answer, because it does not know where an unread body ends. This
-    one reads the body first, and sends headers and body in one write: two would wait for each other's
-    acknowledgement.
-    """
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 30  # seconds that a client may keep a thread waiting for its next octet
-
-    def parse_request(self) -> bool:
-        if len(self.raw_requestline.split()) == 2:
-            # HTTP/0.9 has no header: to look for one would wait for what does not come.
-            self.command = ""
-            self.send_error(HTTPStatus.BAD_REQUEST, "the request line names no version of HTTP")
-            return False
-        if not super().parse_request():
-            return False
-        if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.headers.defects):
-            # The parser ends the header there, and what follows would be taken for a body.
-            self.send_error(HTTPStatus.BAD_REQUEST, "a line of the header has no name")
-            return False
-        return True
-
-    def run_wsgi(self) -> None:
-        try:
-            environ = self.environ = self.make_environ()
-            body = self._read_body(environ)
-        except (OSError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
-            return
-        if body is None:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
-            return
-        environ["wsgi.input"] = io.BytesIO(body)
-        answer: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
-            answer[:] = [status, headers]
-
-        chunks: Any = self.server.app(environ, start_response)
-        try:
-            payload = b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-        status, headers = answer
-        self._send(status, headers, payload)
-
-    def _read_body(self, environ: "WSGIEnvironment") -> bytes | None:
-        """Return the body, or None when it is too large. Raises ValueError where its end cannot be found."""
-        if environ.get("wsgi.input_terminated"):
-            body = self._read_chunks()
-            environ["CONTENT_LENGTH"] = str(len(body or b""))
-            return body
-        lengths = self.headers.get_all("Content-Length", ["0"])
-        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
-            raise ValueError(f"Content-Length is {', '.join(lengths)!r:.60}")
-        length = int(lengths[0])
-        return self.rfile.read(length) if length <= _MAX_BODY else None
-
-    def _read_chunks(self) -> bytes | None:
-        """Read a chunked body (RFC 9112, section 7.1).
-
-        werkzeug's DechunkedInput knows no extensions and no trailers, and when a large chunk is cut short
-        it returns more octets than it has, which crashes CPython 3.11.
-        """
-        body = bytearray()
-        while size := self._read_chunk_size():
-            if len(body) + size > _MAX_BODY:
-                return None
-            body += self.rfile.read(size)
-            if self.rfile.readline(3) != b"\r\n":
-                raise ValueError("a chunk has not the size announced")
-        while (line := self.rfile.readline(_MAX_LINE)) != b"\r\n":
-            if not line:
-                raise ValueError("the chunked body has no end")
-        return bytes(body)
-
-    def _read_chunk_size(self) -> int:
-        text = self.rfile.readline(_MAX_LINE).partition(b";")[0].strip()
-        if not re.fullmatch(b"[0-9A-Fa-f]{1,16}", text):
-            raise ValueError("a chunk has no size")
-        return int(text, 16)
-
-    def _send(self, status: str, headers: Iterable[tuple[str, str]], payload: bytes) -> None:
-        names = {name.lower() for name, _ in headers}
-        lines = [f"{self.protocol_version} {status}", *(f"{name}: {value}" for name, value in headers)]
-        if "content-length" not in names and int(status[:3]) not in _NO_BODY:
-            lines.append(f"Content-Length: {len(payload)}")
-        if self.close_connection:
-            lines.append("Connection: close")
-        if self.command == "HEAD":
-            payload = b""
-        self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + payload)
-        _LOG.debug("%s %s: %s", self.command, self.path.partition("?")[0], status)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request that is not HTTP, or too large, as JSON, and close."""
-        if code == HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
-            code = HTTPStatus.BAD_REQUEST  # the client's mistake; a 5xx may make it try again
-        self.close_connection = True
-        self.command = self.command or "GET"
-        self.path = getattr(self, "path", "")
-        reason = HTTPStatus(code)
-        response = json_response({"error": "invalid_request", "error_description": (message or reason.phrase)}, code)
-        self._send(f"{code} {reason.phrase}", response.headers.to_wsgi_list(), response.get_data())
-        self._drain()
-
-    def _drain(self) -> None:
-        # To close with octets unread resets the connection, and the client may lose the answer.
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(0.5)
-            while self.connection.recv(65536):
-                pass
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        # werkzeug's log would print to the terminal, and show the query, where a client may have put its secret.
-        _LOG.debug("the connection ended: %s", message.partition(":")[0])
 
 
 class _Server(ThreadedWSGIServer):
     """Serve each connection in a thread, and know them all, so that a stop ends them."""
 
-    def __init__(self, host: str, port: int, app: Any) -> None:
+    def __init__(self, listening: socket.socket, app: Any, tls: ssl.SSLContext | None) -> None:
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
         # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
-        with socket.create_server((host, port), family=select_address_family(host, port), backlog=128) as listening:
-            super().__init__(host, port, app, _Handler, fd=listening.fileno())
+        with listening:
+            host, port = listening.getsockname()[:2]
+            super().__init__(host, port, app, Handler, fd=listening.fileno())
+        # Not given to werkzeug, whose accepting thread would wait for each handshake; it reads the scheme here.
+        self.ssl_context = tls
         self._wake, self._woken = socket.socketpair()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self.ssl_context is not None:
+            # The handshake is the connection's own thread's: one that never comes must not keep the others out.
+            connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def serve_until_woken(self) -> None:
         """Accept connections until `stop`; unlike `serve_forever` it does not look at a flag twice a second."""
@@ -207,7 +92,8 @@ class _Server(ThreadedWSGIServer):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         for connection_thread in connections:
-            connection_thread.join(timeout=5)
+            if connection_thread is not threading.current_thread():  # a route of the test's own may shut the door
+                connection_thread.join(timeout=5)
         self._wake.close()
         self._woken.close()
 
@@ -216,18 +102,21 @@ class Listener:
     """Listen on a socket and serve any number of authorization servers, mounted while it runs.
 
     `with Listener() as listener: server = listener.serve(Options(...))`. Port 0 takes a free one. Servers
-    share one signing key, made once, until they rotate it.
+    share one signing key, made once, until they rotate it. With `tls` it speaks https, by a certificate of
+    that authority.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, tls: "CertificateAuthority | None" = None) -> None:
+        self._tls = tls
         self._host = host
         self._port = port
         self._keys = KeySource()
         self._mounts: dict[str, AuthorizationServer] = {}
         self._running: tuple[_Server, threading.Thread] | None = None
+        self._shut: socket.socket | None = None
 
     def __repr__(self) -> str:
-        return f"<Listener {self.url if self._running else 'stopped'}, {len(self.servers)} servers>"
+        return f"<Listener {self.url if self.is_running else 'stopped'}, {len(self.servers)} servers>"
 
     def __enter__(self) -> "Listener":
         self.start()
@@ -240,16 +129,17 @@ class Listener:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the socket is open."""
-        return self._running is not None
+        """Tell whether the socket is open, or shut for a while."""
+        return self._running is not None or self._shut is not None
 
     @property
     def url(self) -> str:
         """The URL of the socket's root, without a slash at its end. Raises RuntimeError when it is not open."""
-        if self._running is None:
+        if not self.is_running:
             raise RuntimeError("the listener is not running; call start() first")
+        scheme = "https" if self._tls else "http"
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._running[0].port}"
+        return f"{scheme}://{host}:{self._bound_port}"
 
     @property
     def servers(self) -> tuple[AuthorizationServer, ...]:
@@ -258,10 +148,11 @@ class Listener:
 
     def start(self) -> None:
         """Open the socket and accept connections in a thread. Raises OSError, which names the port, when it is busy."""
-        if self._running is not None:
+        if self.is_running:
             return
         try:
-            server = _Server(self._host, self._port, self._dispatch)
+            family = select_address_family(self._host, self._port)
+            listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
             raise OSError(
@@ -269,40 +160,82 @@ class Listener:
                 f"port {self._port} of {self._host} cannot be opened ({why}); "
                 "end the program that uses it, or take port 0 for a free one",
             ) from error
+        self._run(listening)
+        self._keys.prepare()
+
+    def _run(self, listening: socket.socket) -> None:
+        server = _Server(listening, self._dispatch, self._tls.context if self._tls else None)
+        self._bound_port = server.port
         thread = threading.Thread(target=server.serve_until_woken, name="fake_server-listener", daemon=True)
         thread.start()
         self._running = server, thread
-        self._keys.prepare()
 
-    def stop(self) -> None:
-        """Close the socket and every connection; the servers keep their state. Without effect when it is stopped."""
+    def shut(self) -> None:
+        """Refuse connections from now on, and end those there are, of all servers; the port is kept in use."""
         if self._running is None:
             return
         server, thread = self._running
-        self._running = None
-        server.stop(thread)
+        family, address = server.socket.family, server.socket.getsockname()
+        self._end(server, thread)
+        # Bound and not listening: who connects is refused, and no other program is given the port as a free one.
+        self._shut = socket.socket(family)
+        self._shut.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._shut.bind(address)
+
+    def open(self) -> None:
+        """Accept connections again after `shut`."""
+        if self._shut is None:
+            return
+        self._shut.listen(_BACKLOG)
+        listening, self._shut = self._shut, None
+        self._run(listening)
+
+    def stop(self) -> None:
+        """Close the socket and every connection; the servers keep their state. Without effect when it is stopped."""
+        if self._shut is not None:
+            self._shut.close()
+            self._shut = None
+        if self._running is not None:
+            self._end(*self._running)
         self._keys.close()
+
+    def _end(self, server: _Server, thread: threading.Thread) -> None:
+        self._running = None
+        for mounted in self.servers:
+            mounted.release()
+        server.stop(thread)
 
     def serve(self, options: Options | None = None, *, path: str | None = None) -> AuthorizationServer:
         """Make a server under a path of its own, or the one given (`""` is the root), and mount it.
 
-        Raises ValueError for a path that is taken, or is not made of slashes and plain words.
+        Raises ValueError for a path that is taken, or is not made of slashes and plain words, RuntimeError while
+        another server is down.
         """
         path = f"/aus{secrets.token_hex(9)[:17]}" if path is None else path.rstrip("/")
         if not _PATH.fullmatch(path):
             raise ValueError(f"the path {path!r} cannot be used; write a slash before each word, as in /as/one")
         if path in self._mounts:
             raise ValueError(f"a server is mounted at {path!r} already; choose another path")
+        if self._shut is not None:
+            down = next(repr(server) for server in self.servers if server.is_down)
+            raise RuntimeError(f"{down} is down, and with it the port that all servers share; call its up() first")
         server = AuthorizationServer(options, base_url=self.url + path, keys=self._keys)
+        server.doors.append(self)
+        server.ca_file = self._tls.ca_file if self._tls else None
         for mount in _paths(path):
             self._mounts[mount] = server
         return server
 
     def unmount(self, server: AuthorizationServer) -> None:
-        """Answer 404 for a server's paths from now on; without effect when it is not mounted."""
+        """Answer 404 for a server's paths from now on, and end what it holds up."""
         # A copy: another thread may mount a server meanwhile.
         for path in [path for path, mounted in tuple(self._mounts.items()) if mounted is server]:
             del self._mounts[path]
+        if self in server.doors:
+            if server.is_down:
+                server.up()
+            server.doors.remove(self)
+        server.release()
 
     def _dispatch(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's DispatcherMiddleware looks a mount up twice, between which another thread may unmount it.
@@ -310,7 +243,11 @@ class Listener:
         mount = max((mount for mount in tuple(self._mounts) if f"{path}/".startswith(f"{mount}/")), key=len, default="")
         app = self._mounts.get(mount, _nothing_here)
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
-        return app(environ, start_response)
+        try:
+            return app(environ, start_response)
+        except TransportFault as fault:
+            fault.is_over = lambda: self._mounts.get(mount) is not app
+            raise
 
 
 def _paths(path: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ class Reason(enum.Enum):
     # what HTTP asks of any request
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_SERVED = "not_served"
     MISSING_CONTENT_TYPE = "missing_content_type"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     BODY_TOO_LARGE = "body_too_large"
@@ -20,6 +21,7 @@ class Reason(enum.Enum):
 
     # who asks (RFC 6749, section 2.3)
     NO_CREDENTIALS = "no_credentials"
+    MISSING_SECRET = "missing_secret"
     CREDENTIALS_IN_QUERY = "credentials_in_query"
     MULTIPLE_CREDENTIALS = "multiple_credentials"
     WRONG_SCHEME = "wrong_scheme"
@@ -30,6 +32,18 @@ class Reason(enum.Enum):
     WRONG_SECRET = "wrong_secret"
     DISABLED_CLIENT = "disabled_client"
 
+    # a client that signs who it is (RFC 7521, section 4.2; RFC 7523, section 3)
+    WRONG_ASSERTION_TYPE = "wrong_assertion_type"
+    MALFORMED_ASSERTION = "malformed_assertion"
+    ASSERTION_WRONG_ALGORITHM = "assertion_wrong_algorithm"
+    ASSERTION_BAD_SIGNATURE = "assertion_bad_signature"
+    ASSERTION_WRONG_ISSUER = "assertion_wrong_issuer"
+    ASSERTION_WRONG_AUDIENCE = "assertion_wrong_audience"
+    ASSERTION_EXPIRED = "assertion_expired"
+    ASSERTION_NOT_YET_VALID = "assertion_not_yet_valid"
+    ASSERTION_TOO_LONG = "assertion_too_long"
+    ASSERTION_REPLAYED = "assertion_replayed"
+
     # what is asked for (RFC 6749, sections 3.3 and 4.4.2)
     MISSING_GRANT_TYPE = "missing_grant_type"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
@@ -39,12 +53,20 @@ class Reason(enum.Enum):
     OPENID_SCOPE = "openid_scope"
     UNKNOWN_SCOPE = "unknown_scope"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
+    SCOPE_WITHOUT_RESOURCE = "scope_without_resource"
+    MULTIPLE_RESOURCES = "multiple_resources"
+    UNKNOWN_RESOURCE = "unknown_resource"
+
+    # the token that is to be introspected or revoked (RFC 7662 and RFC 7009, sections 2.1)
+    MISSING_TOKEN = "missing_token"
+    TOKEN_OF_ANOTHER_CLIENT = "token_of_another_client"
 
     # the token at the API (RFC 6750, section 3.1)
     NO_TOKEN = "no_token"
     MULTIPLE_TOKENS = "multiple_tokens"
     MALFORMED_TOKEN = "malformed_token"
     WRONG_ALGORITHM = "wrong_algorithm"
+    WRONG_TOKEN_TYPE = "wrong_token_type"
     UNKNOWN_SIGNING_KEY = "unknown_signing_key"
     BAD_SIGNATURE = "bad_signature"
     FOREIGN_TOKEN = "foreign_token"
@@ -55,8 +77,19 @@ class Reason(enum.Enum):
     TOKEN_OF_DISABLED_CLIENT = "token_of_disabled_client"
     INSUFFICIENT_SCOPE = "insufficient_scope"
 
-    # a canned route of the test's own raised an exception
+    # what happens without the client's doing, when a test wants it
+    MALFORMED_REQUEST = "malformed_request"
+    POLICY_DENIED = "policy_denied"
+    SERVER_FAULT = "server_fault"
+    UNAVAILABLE = "unavailable"
+    RATE_LIMITED = "rate_limited"
+    REDIRECTED = "redirected"
+    REDIRECT_FOLLOWED = "redirect_followed"
+
+    # a callable of the test's own raised an exception
     ROUTE_FAILED = "route_failed"
+    CLAIMS_FAILED = "claims_failed"
+    ANSWER_FAILED = "answer_failed"
 
 
 class Refusal(Exception):

@@ -1,33 +1,43 @@
 """The authorization server: clients, tokens, journal and clock behind one WSGI callable."""
 
+import datetime
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
+from fake_server.addresses import API_PATH, TOKEN_PATH, WELL_KNOWN
+from fake_server.answers import answer_failure, answer_refusal
 from fake_server.clients import RegisteredClient, new_client_id, new_client_secret
-from fake_server.endpoints import answer_api, answer_jwks, answer_metadata, answer_refusal, answer_token
+from fake_server.dialects import Grant
+from fake_server.fault_queue import ArmedFault, Script
+from fake_server.faults import DOWN, TransportFault
+from fake_server.hidden import Hidden
 from fake_server.journal import ExchangeLog
-from fake_server.keys import KeySource
+from fake_server.keys import KeySource, read_public_keys
+from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
 from fake_server.options import OptionError, Options
+from fake_server.proof import check_no_hammering, check_renewed_once, check_single_flight, check_token_requests
+from fake_server.protected_resource import answer_api
 from fake_server.refusals import Reason, Refusal
 from fake_server.state import ServerState
+from fake_server.token_endpoint import ELSEWHERE, answer_elsewhere, answer_token
+from fake_server.token_status import answer_introspection, answer_revocation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["WELL_KNOWN", "AuthorizationServer", "Credentials"]
-
-# RFC 8414, section 3, and OpenID Connect Discovery, section 4.
-WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+__all__ = ["AuthorizationServer", "Credentials"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Credentials:
-    """Hold what a client is configured with; the secret is left out of the `repr`."""
+    """Hold what a client is configured with; the secret is left out of the `repr`.
+
+    Comparing is its own, as pytest would show all the fields of dataclasses that compare themselves.
+    """
 
     token_url: str
     client_id: str
@@ -35,23 +45,53 @@ class Credentials:
     scope: str
     api_url: str
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Credentials) and astuple(self) == astuple(other)
+
+    def __hash__(self) -> int:
+        return hash(astuple(self))
+
 
 class _Endpoint(NamedTuple):
     name: str
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] | None
     answer: Callable[[ServerState, Request], Response]
 
 
+_READ = ("GET", "HEAD")
+_ALL = None
+
+
 def _endpoints(state: ServerState) -> dict[str, _Endpoint]:
-    base, dialect = state.base_path, state.dialect
-    metadata = _Endpoint("other", ("GET", "HEAD"), answer_metadata)
-    return {
-        base + dialect.token_path: _Endpoint("token", ("POST",), answer_token),
-        base + dialect.jwks_path: _Endpoint("other", ("GET", "HEAD"), answer_jwks),
-        # Okta and others append the well-known name to the issuer, RFC 8414 inserts it before the path.
-        **{base + name: metadata for name in WELL_KNOWN},
-        **{name + base: metadata for name in WELL_KNOWN},
+    dialect, mount_path = state.dialect, state.addresses.mount_path
+    issuer_path = mount_path + dialect.issuer_path
+    token = _Endpoint("token", ("POST",), answer_token)
+    metadata = _Endpoint("other", _READ, answer_metadata)
+    below_base: dict[str | None, _Endpoint] = {
+        **{path: _Endpoint("other", _ALL, answer_unserved) for path in dialect.unserved.values()},
+        dialect.introspection_path: _Endpoint("introspection", ("POST",), answer_introspection),
+        dialect.revocation_path: _Endpoint("revocation", ("POST",), answer_revocation),
+        dialect.jwks_path: _Endpoint("other", _READ, answer_jwks),
+        ELSEWHERE: _Endpoint("other", _ALL, answer_elsewhere),
+        TOKEN_PATH: token,
+        dialect.token_path: token,
     }
+    return {
+        **{mount_path + path: endpoint for path, endpoint in below_base.items() if path is not None},
+        # Okta and others append the well-known name to the issuer, RFC 8414 inserts it before the path.
+        **{issuer_path + name: metadata for name in WELL_KNOWN},
+        **{name + issuer_path: metadata for name in WELL_KNOWN},
+    }
+
+
+class Door(Protocol):
+    """Be a way by which requests reach a server, and which can be shut."""
+
+    def shut(self) -> None:
+        """Let nobody in."""
+
+    def open(self) -> None:
+        """Let everybody in again."""
 
 
 class AuthorizationServer:
@@ -67,18 +107,55 @@ class AuthorizationServer:
     ) -> None:
         self._state = state = ServerState(options or Options(), base_url.rstrip("/"), keys or KeySource())
         self.options = state.options
-        self.issuer = state.issuer
-        self.token_url = state.token_url
-        self.jwks_uri = state.jwks_uri
         self.api = state.api
         self.clients = state.clients
         self.clock = state.clock
         self.journal = state.journal
         self.errors = state.errors
+        self.doors: list[Door] = []
+        self.is_down = False
+        self.ca_file: str | None = None
         self._endpoints = _endpoints(state)
 
     def __repr__(self) -> str:
         return f"<AuthorizationServer {self.issuer}, {len(self.clients)} clients, {self.journal.total} exchanges>"
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of the tokens, and where the metadata is found (RFC 8414, section 2)."""
+        return self._state.addresses.issuer
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint."""
+        return self._state.addresses.token_url
+
+    @property
+    def jwks_uri(self) -> str:
+        """Where the signing keys are published."""
+        return self._state.addresses.jwks_uri
+
+    @property
+    def introspection_url(self) -> str | None:
+        """The introspection endpoint; None in a dialect without one."""
+        return self._state.addresses.introspection_url
+
+    @property
+    def revocation_url(self) -> str | None:
+        """The revocation endpoint; None in a dialect without one."""
+        return self._state.addresses.revocation_url
+
+    def publish(self, *, token_url: str | None = None, api_url: str | None = None) -> None:
+        """Tell clients other URLs from now on: in the metadata, the tokens and the credentials.
+
+        Whoever gets these requests to the server, such as an interception, asks `path_of` for the path by which
+        it knows them. Raises ValueError for what is no URL.
+        """
+        self._state.publish(token_url, api_url)
+
+    def path_of(self, url: str) -> str | None:
+        """Return the path by which the server routes one of its published URLs, or None for another's URL."""
+        return self._state.addresses.path_of(url)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         return self.wsgi_app(environ, start_response)
@@ -88,25 +165,36 @@ class AuthorizationServer:
         request = Request(environ)
         # WSGI strings hold octets; the request's own path would lack the part that a mount took away.
         octets = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
-        response = self._answer(request, octets.decode(errors="replace"))
+        if self.is_down:
+            raise TransportFault(DOWN, Response(), self._state.waiting)
+        path = octets.decode(errors="replace")
+        try:
+            response = self._answer(request, path)
+        except TransportFault as disturbance:
+            disturbance.response.headers.setdefault("Date", http_date(self.clock.time()))
+            raise
+        except Exception as error:  # of a dialect or a callable of the test's own: the test is to learn of it
+            self.errors.append(error)
+            response = answer_failure(self._state, request, error)
         response.headers.setdefault("Date", http_date(self.clock.time()))
         return response(environ, start_response)
 
     def _answer(self, request: Request, path: str) -> Response:
-        api_path = urlsplit(self.api.url).path
+        api_path = self._state.addresses.mount_path + API_PATH
         if path == api_path or path.startswith(api_path + "/"):
             return answer_api(self._state, request, path.removeprefix(api_path))
         endpoint = self._endpoints.get(path)
         if endpoint is None:
             diagnosis = f"{path[:200]!r} is no path of this server; its token URL is {self.token_url}"
             return answer_refusal(self._state, request, "other", Refusal(Reason.NOT_FOUND, diagnosis))
-        if request.method not in endpoint.methods:
+        if endpoint.methods is not None and request.method not in endpoint.methods:
             allowed = ", ".join(endpoint.methods)
             refusal = Refusal(
                 Reason.METHOD_NOT_ALLOWED, f"{request.method[:40]} came; this endpoint takes {allowed} only"
             )
             response = answer_refusal(self._state, request, endpoint.name, refusal)
-            response.headers["Allow"] = allowed
+            if response.status_code == 405:
+                response.headers["Allow"] = allowed
             return response
         return endpoint.answer(self._state, request)
 
@@ -120,21 +208,30 @@ class AuthorizationServer:
         scopes: Iterable[str] | str | None = None,
         token_lifetime: int | None = None,
         grant_types: Iterable[str] | str = ("client_credentials",),
+        public_key: str | bytes | Mapping[str, Any] | None = None,
+        claims: Mapping[str, Any] | Callable[[Grant], Mapping[str, Any]] | None = None,
     ) -> RegisteredClient:
         """Register a client and return it.
 
         Id and secret are made where they are not given, `scopes` and `token_lifetime` (seconds) are
-        the server's. Raises OptionError for a scope or lifetime that cannot be, ValueError for an id
-        that is taken.
+        the server's. A client with a `public_key` (JWK, JWK Set or PEM) signs who it is (private_key_jwt,
+        RFC 7523), and has no secret unless one is given. `claims` are added to its tokens, as `Options.claims`.
+        Raises OptionError for a scope, lifetime or claims that cannot be, ValueError for an id that
+        is taken or a key that cannot be read.
         """
+        public_keys = () if public_key is None else read_public_keys(public_key)
+        if client_secret is None:
+            client_secret = "" if public_keys else new_client_secret()
         client = RegisteredClient(
             new_client_id() if client_id is None else client_id,
-            new_client_secret() if client_secret is None else client_secret,
+            client_secret,
             scopes=self._known_scopes(self.options.scopes if scopes is None else scopes),
             token_lifetime=Options.read(
                 "token_lifetime", self.options.token_lifetime if token_lifetime is None else token_lifetime
             ),
             grant_types=tuple(grant_types.split() if isinstance(grant_types, str) else grant_types),
+            public_keys=public_keys,
+            claims=Options.read("claims", {} if claims is None else claims),
         )
         self.clients.add(client)
         return client
@@ -145,8 +242,8 @@ class AuthorizationServer:
         return Credentials(
             token_url=self.token_url,
             client_id=found.client_id,
-            client_secret=found.client_secret,
-            scope=" ".join(found.scopes),
+            client_secret=Hidden(found.client_secret),
+            scope=self._state.dialect.scope_to_ask(found.scopes, self.options.audience),
             api_url=self.api.url,
         )
 
@@ -184,15 +281,23 @@ class AuthorizationServer:
         """
         found = self._find_client(client)
         scopes = found.scopes if scope is None else tuple(scope.split())
-        value, _ = self._state.issue(found, scopes, found.token_lifetime if lifetime is None else lifetime, claims)
-        return value
+        value, _ = self._state.issue(
+            found,
+            scopes,
+            found.token_lifetime if lifetime is None else lifetime,
+            client_auth="private_key_jwt" if found.public_keys else "client_secret_basic",
+            overrides=claims or {},
+        )
+        return Hidden(value)
 
     def revoke(self, token: str) -> None:
-        """End a token as revoked. Raises ValueError unless this server issued it."""
+        """End a token as revoked. Raises ValueError unless this server issued it, TypeError for what is no text."""
+        __tracebackhide__ = True
         self._state.tokens.end(token, Reason.REVOKED_TOKEN)
 
     def expire(self, token: str) -> None:
-        """End a token as expired, whatever its `exp` says. Raises ValueError unless this server issued it."""
+        """End a token as expired, whatever its `exp` says. Raises as `revoke` does."""
+        __tracebackhide__ = True
         self._state.tokens.end(token, Reason.EXPIRED_TOKEN)
 
     def expire_all(self) -> None:
@@ -202,6 +307,101 @@ class AuthorizationServer:
     def rotate_keys(self, *, publish_old: bool = True) -> None:
         """Sign with a new key from now on; tokens of the old one stay good only while it is published."""
         self._state.tokens.keys.rotate(publish_old=publish_old)
+
+    # Trouble
+
+    def fail(
+        self,
+        fault: Script,
+        times: int | None = 1,
+        on: str = "token",
+        *,
+        after: int = 0,
+        until: datetime.datetime | float | str | None = None,
+        optional: bool = False,
+        **settings: Any,
+    ) -> list[ArmedFault]:
+        """Let the next requests at an endpoint, `token` or `api`, go wrong.
+
+        `fault` is a name of the catalogue (`fake_server.FAULTS`), a status such as 503, a `Fault`, or a script: a
+        sequence of these in which None or "good" is a request that goes well. Each fires `times` times, None for
+        until it is cleared; `after` lets so many requests pass first. `until` ends it at an instant of the server's
+        clock, before which it fires at each request unless `times` is more than one. `settings` are fields of the
+        fault, such as `delay=0.2` or `retry_after=30`. A fault that never fires fails the test at its end, unless
+        it is optional. Raises ValueError for what cannot be.
+        """
+        if until is not None and times == 1:
+            times = None
+        return self._state.faults.arm(
+            fault, on=on, times=times, after=after, until=until, optional=optional, **settings
+        )
+
+    def clear_faults(self) -> None:
+        """Disarm every fault; none of them fails the test any more."""
+        self._state.faults.clear()
+
+    @property
+    def unfired_faults(self) -> list[ArmedFault]:
+        """The faults that were armed, never fired, and are not optional."""
+        return self._state.faults.unfired()
+
+    def down(self) -> None:
+        """Let nobody connect, as when the server is not running; other servers of the same listener go down, too."""
+        self.is_down = True
+        for door in self.doors:
+            door.shut()
+
+    def up(self) -> None:
+        """Come back after `down`."""
+        self.is_down = False
+        for door in self.doors:
+            door.open()
+
+    def hold(self, number: int, moment: float = 0.2) -> None:
+        """Keep the next token requests until so many have come, or a moment (seconds) has passed.
+
+        Clients that ask at once are seen to do so, and one that asks once waits the moment.
+        """
+        self._state.flight.hold(number, moment)
+
+    def release(self) -> None:
+        """End what faults hold up at present: slow answers and hung connections."""
+        self._state.waiting.release()
+
+    # Proof
+
+    def assert_token_requests(self, number: int) -> None:
+        """Check that there were so many token requests. Raises AssertionError, which lists them."""
+        __tracebackhide__ = True
+        check_token_requests(self.journal, number)
+
+    def assert_single_flight(self) -> None:
+        """Check that no token was asked for while one was under way, or fresh. Raises AssertionError, as all here."""
+        __tracebackhide__ = True
+        check_single_flight(self.journal)
+
+    def assert_renewed_once(self) -> None:
+        """Check for one renewal: a call refused with 401, one token request, the call with the new token, no loop."""
+        __tracebackhide__ = True
+        check_renewed_once(self.journal)
+
+    def assert_no_hammering(self, *, min_interval: float) -> None:
+        """Check that token requests are at least so many seconds apart, by the server's clock."""
+        __tracebackhide__ = True
+        check_no_hammering(self.journal, min_interval)
+
+    @property
+    def bent_rules(self) -> list[str]:
+        """The rules of RFC 6749 and 6750 that clients bent, with the number of the exchange."""
+        return [f"exchange {exchange.number}: {rule}" for exchange in self.journal for rule in exchange.bent_rules]
+
+    @property
+    def signing_secret(self) -> str | None:
+        """The key that signs now, in base64url, where `signing_alg` is HS256; else None, and `jwks_uri` has it.
+
+        No server publishes a shared key: who verifies such tokens must be given it.
+        """
+        return self._state.tokens.keys.shared_secret()
 
     # What was asked
 

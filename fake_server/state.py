@@ -1,22 +1,30 @@
 """What one server holds: all its endpoints read and write this, and nothing else."""
 
+import contextlib
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
+from fake_server.addresses import Addresses
 from fake_server.api import ProtectedApi
+from fake_server.assertions import AssertionVerifier
 from fake_server.clients import ClientRegistry, RegisteredClient
-from fake_server.clock import Clock
-from fake_server.dialects import DIALECTS, Dialect, Grant
+from fake_server.clock import Clock, utc
+from fake_server.credentials import Authenticator
+from fake_server.dialects import Grant
+from fake_server.fault_queue import FaultQueue
+from fake_server.faults import Waiting
+from fake_server.flight import Flight
+from fake_server.jose import Claims, numeric_date
 from fake_server.journal import Journal
-from fake_server.keys import ALGORITHM, KeySource, SigningKeys
+from fake_server.keys import KeySource, SigningKeys
 from fake_server.options import Options
+from fake_server.refusals import Reason, Refusal
 from fake_server.tokens import TokenStore
 
 __all__ = ["ServerState"]
-
-_API_PATH = "/sc/datalake/v1"
 
 
 @dataclass
@@ -24,43 +32,127 @@ class ServerState:
     """Hold one server's settings, clients, tokens, journal, clock and API."""
 
     options: Options
-    issuer: str
+    base_url: str
     key_source: KeySource
     clock: Clock = field(default_factory=Clock)
     clients: ClientRegistry = field(default_factory=ClientRegistry)
     errors: list[Exception] = field(default_factory=list)
+    waiting: Waiting = field(default_factory=Waiting)
 
     def __post_init__(self) -> None:
-        self.dialect: Dialect = DIALECTS[self.options.dialect]
-        self.base_path = urlsplit(self.issuer).path
-        self.token_url = self.issuer + self.dialect.token_path
-        self.jwks_uri = self.issuer + self.dialect.jwks_path
-        self.journal = Journal(self.options.journal_size)
-        self.api = ProtectedApi(self.issuer + _API_PATH, required_scope=self.options.scopes[0])
+        options, dialect = self.options, self.options.spoken()
+        self.faults = FaultQueue(self.clock)
+        self.flight = Flight(self.waiting)
+        self._sticky_lock = threading.Lock()
+        self._sticky: dict[tuple[str, tuple[str, ...]], tuple[str, Grant]] = {}
+        self.dialect = dialect
+        self.addresses = Addresses.below(self.base_url, dialect)
+        self.journal = Journal(options.journal_size)
+        self.api = ProtectedApi(self.addresses.api_url, required_scope=options.scopes[0])
         self.tokens = TokenStore(
-            SigningKeys(self.key_source), self.clock, issuer=self.issuer, audience=self.options.audience
+            SigningKeys(self.key_source, options.signing_alg),
+            self.clock,
+            issuer=self.addresses.issuer,
+            audience=self.audience,
+            token_format=options.token_format,
         )
+        self.authenticator = Authenticator(
+            clients=self.clients,
+            assertions=AssertionVerifier(self.clock, self._assertion_audiences),
+            methods=options.client_auth,
+            basic_decoding=options.basic_decoding,
+            first_wins=dialect.first_credentials_win,
+        )
+
+    @property
+    def audience(self) -> str:
+        """The `aud` of the tokens and of the API."""
+        return self.dialect.audience(self.addresses.issuer, self.options.audience)
+
+    def _assertion_audiences(self) -> tuple[str, ...]:
+        return self.addresses.token_url, self.addresses.issuer
+
+    def publish(self, token_url: str | None, api_url: str | None) -> None:
+        """Tell clients other URLs from now on. Raises ValueError for what is no URL."""
+        self.addresses = self.addresses.published(token_url, api_url)
+        self.api.url = self.addresses.api_url
+        self.tokens.issuer, self.tokens.audience = self.addresses.issuer, self.audience
+
+    def issue_or_repeat(
+        self, client: RegisteredClient, scopes: tuple[str, ...], *, client_auth: str
+    ) -> tuple[str, Grant]:
+        """Return a new token, or with `sticky_tokens` the last one again while it is good for longer than that."""
+        margin = self.options.sticky_tokens
+        if margin is None:
+            return self.issue(client, scopes, client.token_lifetime, client_auth=client_auth)
+        with self._sticky_lock:  # or those who ask at once would get a token each
+            key = client.client_id, scopes
+            if key in self._sticky:
+                value, grant = self._sticky[key]
+                now = int(self.clock.time())
+                if now < grant.expires_at - margin and self._is_good(value):
+                    return value, replace(grant, issued_at=now)
+            self._sticky[key] = self.issue(client, scopes, client.token_lifetime, client_auth=client_auth)
+            return self._sticky[key]
+
+    def _is_good(self, token: str) -> bool:
+        try:
+            self.verify(token)
+        except Refusal:
+            return False
+        return True
+
+    def end_of(self, token: str) -> float | None:
+        """Return when a token ends, in Unix seconds, or None where it does not say.
+
+        Its own `exp` counts: with claims of the test's, it may not be what `expires_in` tells.
+        """
+        with contextlib.suppress(Refusal, ValueError):
+            end = numeric_date(self.tokens.decode(token), "exp")
+            return None if end is None else utc(end).timestamp()
+        return None
 
     def issue(
         self,
         client: RegisteredClient,
         scopes: tuple[str, ...],
         lifetime: float,
-        overrides: Mapping[str, Any] | None = None,
+        *,
+        client_auth: str,
+        overrides: Mapping[str, Any] = MappingProxyType({}),
+        age: int = 0,
     ) -> tuple[str, Grant]:
-        """Return a new token and what it grants; `overrides` are claims to set, or to leave out where None."""
-        issued_at = int(self.clock.time())
+        """Return a new token and what it grants, as of `age` seconds ago.
+
+        The suite's, the client's and the caller's own claims are set over the dialect's, or leave one out where None.
+        """
+        issued_at = int(self.clock.time()) - age
         grant = Grant(
             token_id=self.dialect.new_token_id(),
-            issuer=self.issuer,
-            audience=self.options.audience,
+            issuer=self.addresses.issuer,
+            audience=self.audience,
             client_id=client.client_id,
+            client_auth=client_auth,
             scopes=scopes,
             issued_at=issued_at,
             expires_at=issued_at + int(lifetime),
         )
         claims = self.dialect.claims(grant)
-        if overrides:
-            claims = {name: value for name, value in (claims | dict(overrides)).items() if value is not None}
-        header = self.dialect.jwt_header(str(self.tokens.keys.current.kid), ALGORITHM)
+        for extra in (self.options.claims, client.claims, overrides):
+            claims |= extra(grant) if callable(extra) else extra
+        claims = {name: value for name, value in claims.items() if value is not None}
+        header = self.dialect.jwt_header(str(self.tokens.keys.current.kid), self.options.signing_alg)
         return self.tokens.issue(header, claims), grant
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token that is good now. Raises Refusal."""
+        claims = self.tokens.decode(token)
+        self.check(token, claims)
+        return claims
+
+    def check(self, token: str, claims: Claims) -> None:
+        """Raise Refusal unless a decoded token is good now, and its client is."""
+        self.tokens.check(token, claims)
+        client = self.clients.get(self.dialect.client_of(claims) or "")
+        if client is not None and not client.enabled:
+            raise Refusal(Reason.TOKEN_OF_DISABLED_CLIENT, f"the token's client {client.client_id!r} is disabled")

@@ -1,45 +1,47 @@
 """The tokens that a server issues, verifies and ends (RFC 7519, RFC 6750)."""
 
 import hashlib
-import json
 import math
-import re
-import sys
+import secrets
 import threading
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
-from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import GuestProtocol, RSAKey
 
+from fake_server import jose
 from fake_server.clock import Clock
-from fake_server.keys import ALGORITHM, SigningKeys
+from fake_server.diagnoses import why_cut_signature, why_no_jwt
+from fake_server.jose import Claims
+from fake_server.keys import SigningKey, SigningKeys
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["Claims", "TokenStore", "fingerprint"]
+__all__ = ["TokenStore", "fingerprint"]
 
-Claims = dict[str, Any]
-# RFC 7515, section 7.1; without padding, or one token would have several spellings.
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+_STRAY = "does the code under test keep tokens in a module, from one test to the next?"
 
 
 def fingerprint(value: str) -> str:
     """Return twelve hexadecimal digits that name a token and do not give it away."""
-    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()[:12]
+    return hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 class TokenStore:
     """Sign tokens, verify them, and remember which have ended before their time.
 
-    A JWT says itself what it is good for, so those that run to their end are not kept.
+    A JWT says itself what it is good for, so those that run to their end are not kept; of an opaque token
+    nobody knows but the server, so all are.
     """
 
-    def __init__(self, keys: SigningKeys, clock: Clock, *, issuer: str, audience: str) -> None:
+    def __init__(
+        self, keys: SigningKeys, clock: Clock, *, issuer: str, audience: str, token_format: str = "jwt"
+    ) -> None:
         self.keys = keys
         self._clock = clock
-        self._issuer = issuer
-        self._audience = audience
+        self.issuer = issuer
+        self.audience = audience
+        self._opaque: dict[str, Claims] | None = {} if token_format == "opaque" else None
         self._lock = threading.Lock()
         self._ended: dict[str, Reason] = {}
         self._latest_issued_at = -math.inf
@@ -47,15 +49,19 @@ class TokenStore:
         self._issued_since: set[str] = set()
 
     def issue(self, header: Mapping[str, Any], claims: Claims) -> str:
-        """Return a signed JWT; its `alg` and `kid` are the caller's to put into the header."""
-        # The header's key, as they may be rotated between the two.
-        key = self.keys.get(header["kid"]) or self.keys.current
-        value = jwt.encode(dict(header), claims, key, algorithms=[ALGORITHM], default_type=None)
+        """Return a signed JWT, whose `alg` and `kid` are the caller's to put into the header, or an opaque token."""
+        value = self._sign(header, claims) if self._opaque is None else secrets.token_urlsafe(32)
         with self._lock:
+            if self._opaque is not None:
+                self._opaque[fingerprint(value)] = dict(claims)
             self._latest_issued_at = max(self._latest_issued_at, _issued_at(claims))
             if self._looks_expired_with_all(claims):
                 self._issued_since.add(fingerprint(value))
         return value
+
+    def _sign(self, header: Mapping[str, Any], claims: Claims) -> str:
+        # The header's key, as they may be rotated between the two.
+        return jose.sign(header, claims, self.keys.get(header["kid"]) or self.keys.current)
 
     def check(self, value: str, claims: Claims) -> None:
         """Raise Refusal unless a decoded token is this server's, for its API, and good now."""
@@ -66,10 +72,18 @@ class TokenStore:
 
     def end(self, value: str, reason: Reason) -> None:
         """End one token early. Raises ValueError unless this server issued it."""
+        __tracebackhide__ = True
+        if not isinstance(value, str):
+            raise TypeError(f"a token is a text, not an {type(value).__name__}; of an AccessToken pass its .value")
         try:
             self._check_issuer(self.decode(value))
         except Refusal as refusal:
-            raise ValueError(f"this is no token of this server: {refusal.diagnosis}") from refusal
+            # Without its cause, whose frames hold the token.
+            raise ValueError(f"this is no token of this server: {refusal.diagnosis}") from None
+        self.end_own(value, reason)
+
+    def end_own(self, value: str, reason: Reason) -> None:
+        """End a token early that is known to be this server's, whatever its claims say."""
         with self._lock:
             self._ended[fingerprint(value)] = reason
 
@@ -81,26 +95,34 @@ class TokenStore:
 
     def decode(self, value: str) -> Claims:
         """Return the claims of a token that was signed with one of this server's keys. Raises Refusal."""
+        if self._opaque is not None:
+            return self._look_up(value, self._opaque)
         try:
-            if not _COMPACT.fullmatch(value):
-                raise ValueError("it is not three parts of base64url, parted by dots")
-            claims = json.loads(jws.deserialize_compact(value, self._find_key, algorithms=[ALGORITHM]).payload)
-            if not isinstance(claims, dict):
-                raise ValueError("its payload is no JSON object")
-            return claims
+            return jose.verify(value, self._find_key, (self.keys.alg,))
         except BadSignatureError as error:
+            cause = why_cut_signature(value, self.keys.alg)
             raise Refusal(
-                Reason.BAD_SIGNATURE, "the token's signature is not this server's: it was altered or forged"
+                Reason.BAD_SIGNATURE, cause or "the token's signature is not this server's: it was altered or forged"
             ) from error
         except UnsupportedAlgorithmError as error:
-            raise Refusal(Reason.WRONG_ALGORITHM, f"the token is not signed with {ALGORITHM}") from error
+            raise Refusal(Reason.WRONG_ALGORITHM, f"the token is not signed with {self.keys.alg}") from error
         except (JoseError, ValueError) as error:
             raise Refusal(
-                Reason.MALFORMED_TOKEN, f"what came as a token, {len(value)} characters, is not a JWT: {error}"
+                Reason.MALFORMED_TOKEN,
+                f"what came as a token, {len(value)} characters, is not a JWT: {why_no_jwt(value) or error}",
             ) from error
 
-    def _find_key(self, signature: GuestProtocol) -> RSAKey:
-        kid = signature.headers().get("kid")
+    def _look_up(self, value: str, issued: Mapping[str, Claims]) -> Claims:
+        claims = issued.get(fingerprint(value))
+        if claims is None:
+            raise Refusal(
+                Reason.FOREIGN_TOKEN,
+                f"this server has issued no such token ({len(value)} characters came, its own have 43): {_STRAY}",
+            )
+        return dict(claims)
+
+    def _find_key(self, header: Mapping[str, Any]) -> SigningKey:
+        kid = header.get("kid")
         key = self.keys.get(kid)
         if key is None:
             raise Refusal(
@@ -111,18 +133,17 @@ class TokenStore:
         return key
 
     def _check_issuer(self, claims: Claims) -> None:
-        if claims.get("iss") != self._issuer:
+        if claims.get("iss") != self.issuer:
             raise Refusal(
                 Reason.FOREIGN_TOKEN,
-                f"the token was issued by {claims.get('iss')!r:.120}, not by this server, {self._issuer!r}: "
-                "does the code under test keep tokens in a module, from one test to the next?",
+                f"the token was issued by {claims.get('iss')!r:.120}, not by this server, {self.issuer!r}: {_STRAY}",
             )
 
     def _check_audience(self, claims: Claims) -> None:
         audience = claims.get("aud")
-        if self._audience not in (audience if isinstance(audience, list) else [audience]):
+        if self.audience not in (audience if isinstance(audience, list) else [audience]):
             raise Refusal(
-                Reason.WRONG_AUDIENCE, f"the token is for the audience {audience!r:.120}, the API is {self._audience!r}"
+                Reason.WRONG_AUDIENCE, f"the token is for the audience {audience!r:.120}, the API is {self.audience!r}"
             )
 
     def _check_times(self, claims: Claims) -> None:
@@ -157,16 +178,11 @@ class TokenStore:
 
 def _issued_at(claims: Claims) -> float:
     value = claims.get("iat")
-    return value if _is_seconds(value) else -math.inf
-
-
-def _is_seconds(value: object) -> TypeGuard[float]:
-    # JSON's numbers have no bounds, and Python reads NaN.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return value if jose.is_seconds(value) else -math.inf
 
 
 def _numeric_date(claims: Claims, name: str) -> float | None:
-    value = claims.get(name)
-    if value is None or _is_seconds(value):
-        return value
-    raise Refusal(Reason.MALFORMED_TOKEN, f"the token's {name} claim is {value!r:.60}, not a number of seconds")
+    try:
+        return jose.numeric_date(claims, name)
+    except ValueError as error:
+        raise Refusal(Reason.MALFORMED_TOKEN, f"the token's {error}") from error

@@ -5,21 +5,44 @@ fixture needs is imported when the first test asks for it.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sc_auth.servers import ForeignModuleError, ServerFactory, check_fake_server
-from pytest_sc_auth.settings import MARKER, add_settings, check_settings, marked_options, suite_settings
+from pytest_sc_auth.servers import ForeignModuleError, NeighbourError, ServerFactory, check_fake_server, complaints
+from pytest_sc_auth.settings import (
+    FAILURES_MARKER,
+    MARKER,
+    add_settings,
+    check_settings,
+    clock_engine,
+    environment_settings,
+    fixed_port,
+    marked_options,
+    production_urls,
+    selected_failures,
+    suite_settings,
+)
 
 if TYPE_CHECKING:
     import requests
+    from responses import RequestsMock
 
     from fake_server import AuthorizationServer, Credentials
     from fake_server.api import ProtectedApi
+    from pytest_sc_auth.failures import Failure
     from pytest_sc_auth.time_control import ProcessClock
     from pytest_sc_auth.token_client import TokenClient
+
+
+_SECTION = "sc_auth requests"
+_FACTORY: "pytest.StashKey[ServerFactory]" = pytest.StashKey()
+# How many exchanges each server had when the test began; None for one that was made in it.
+_SERVERS: "pytest.StashKey[dict[AuthorizationServer, int | None]]" = pytest.StashKey()
+_SHOWN: "pytest.StashKey[str]" = pytest.StashKey()
+_HAS_NOT_PASSED: "pytest.StashKey[bool]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(**options): set up this test's sc_auth_server, such as token_lifetime=60; "
         "the options are the fields of fake_server.Options.",
     )
+    config.addinivalue_line(
+        "markers",
+        f"{FAILURES_MARKER}(*kinds_or_names, exclude=[...]): choose the failures that a test which asks for "
+        "sc_auth_failure runs with; the kinds are rejected, transient and malformed.",
+    )
     check_settings(config)
 
 
@@ -40,12 +68,82 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return "sc_auth: " + ", ".join(f"{name}={text!r}" for name, text in settings.items()) if settings else None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sc_auth_failure" in metafunc.fixturenames:
+        from pytest_sc_auth.failures import select_failures
+
+        with _plain_errors():
+            failures = select_failures(*selected_failures(metafunc.definition))
+        metafunc.parametrize("sc_auth_failure", failures, ids=str, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    before: dict[AuthorizationServer, int | None] = {server: server.journal.total for server in _running_servers(item)}
+    item.stash[_SERVERS] = before
+
+
+def _running_servers(item: pytest.Item) -> "tuple[AuthorizationServer, ...]":
+    factory = item.config.stash.get(_FACTORY, None)
+    return () if factory is None else factory.servers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    wanted = item.config.getoption("--sc-auth-report")
+    servers = item.stash.get(_SERVERS, {})
+    for server in _running_servers(item):
+        servers.setdefault(server, None)
+    if not report.passed:
+        item.stash[_HAS_NOT_PASSED] = True
+    if report.failed and wanted != "never":
+        _explain(item, report, servers)
+    elif report.passed and report.when == "call" and wanted == "always":
+        report.sc_auth_requests = _rendered(servers)  # type: ignore[attr-defined]  # xdist sends it along
+    if report.when == "teardown":
+        item.stash[_SERVERS] = {}  # the session keeps its items, and would keep every server by them
+    return report
+
+
+def _explain(item: pytest.Item, report: pytest.TestReport, servers: "Mapping[AuthorizationServer, int | None]") -> None:
+    """Add a section to a failure itself: so it is in JUnit XML, too, where a report's sections are not."""
+    text = _rendered(servers)
+    # A test may fail once more in its teardown.
+    if not text or text == item.stash.get(_SHOWN, None):
+        return
+    item.stash[_SHOWN] = text
+    add_section: Callable[..., None] | None = getattr(report.longrepr, "addsection", None)
+    if add_section is not None:
+        add_section(_SECTION, text, sep="-")
+    else:  # a text, as for a test that passes and was to fail
+        report.longrepr = f"{report.longrepr}\n{f' {_SECTION} ':-^80}\n{text}"
+
+
+def _rendered(servers: "Mapping[AuthorizationServer, int | None]") -> str:
+    used = {server: since for server, since in servers.items() if since is None or server.journal.total > since}
+    if not used:
+        return ""
+    from pytest_sc_auth.report import render_server
+
+    return "\n\n".join(render_server(server, since or 0) for server, since in used.items())
+
+
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
+    for report in terminalreporter.getreports("passed"):
+        if text := getattr(report, "sc_auth_requests", ""):
+            terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
+            terminalreporter.line(text)
+
+
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
     """Show what is wrong with a test's set-up as one sentence at that test, without our own frames."""
     try:
         yield
-    except (ForeignModuleError, ValueError) as error:
+    except (ForeignModuleError, NeighbourError, ValueError) as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
@@ -56,9 +154,17 @@ def sc_auth_server_factory(pytestconfig: pytest.Config) -> Iterator[ServerFactor
     `make(**options)` returns a running server with one client registered; it stops with `stop(server)`
     or the session. All share one socket, which opens with the first.
     """
-    factory = ServerFactory(suite_settings(pytestconfig))
+    factory = ServerFactory(suite_settings(pytestconfig), port=fixed_port(pytestconfig))
+    pytestconfig.stash[_FACTORY] = factory
     yield factory
+    # Those that no test has stopped: their own tests are over, and so it is the session that fails.
+    servers = factory.servers
     factory.close()
+    for server in servers:
+        if server.errors:
+            raise server.errors[0]
+    if found := "\n".join(filter(None, map(complaints, servers))):
+        raise pytest.fail.Exception(found, pytrace=False)
 
 
 @pytest.fixture
@@ -72,11 +178,21 @@ def sc_auth_server(
     what was asked and why it was refused, `.clock` moves this server's time alone.
     """
     with _plain_errors():
-        server = sc_auth_server_factory.make(**marked_options(request.node))
-    yield server
-    sc_auth_server_factory.stop(server)
+        try:
+            server = sc_auth_server_factory.make(**marked_options(request.node))
+        except OSError as error:  # the port is busy
+            raise ValueError(error.strerror) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(sc_auth_server_factory.stop, server)
+        if server.ca_file is not None:
+            _trust(stack.enter_context(pytest.MonkeyPatch.context()), server.ca_file)
+        if urls := production_urls(request.config):
+            _intercept(server, stack, token_url=urls["token_url"], api_url=urls["api_url"])
+        yield server
     if server.errors:
         raise server.errors[0]
+    if not request.node.stash.get(_HAS_NOT_PASSED, False) and (found := complaints(server)):
+        raise pytest.fail.Exception(found, pytrace=False)
 
 
 @pytest.fixture
@@ -86,7 +202,9 @@ def sc_auth_credentials(sc_auth_server: "AuthorizationServer") -> "Credentials":
 
 
 @pytest.fixture
-def sc_auth_client(sc_auth_credentials: "Credentials") -> Iterator["TokenClient"]:
+def sc_auth_client(
+    sc_auth_server: "AuthorizationServer", sc_auth_credentials: "Credentials"
+) -> Iterator["TokenClient"]:
     """A working TokenClient of this test's server: `.token()` gets, keeps and renews a token.
 
     Use it where the test needs tokens and the code under test does not fetch them itself.
@@ -97,6 +215,7 @@ def sc_auth_client(sc_auth_credentials: "Credentials") -> Iterator["TokenClient"
 
     with requests.Session() as session:
         session.trust_env = False  # the server is on loopback: no proxy, no ~/.netrc, and a faster call
+        session.verify = sc_auth_server.ca_file or True
         yield TokenClient(
             sc_auth_credentials.token_url,
             sc_auth_credentials.client_id,
@@ -113,12 +232,15 @@ def sc_auth_token(sc_auth_server: "AuthorizationServer") -> str:
 
 
 @pytest.fixture
-def sc_auth_session(sc_auth_client: "TokenClient") -> Iterator["requests.Session"]:
+def sc_auth_session(
+    sc_auth_server: "AuthorizationServer", sc_auth_client: "TokenClient"
+) -> Iterator["requests.Session"]:
     """A requests.Session that sends a Bearer token with each request, and renews it when it has expired."""
     import requests
 
     with requests.Session() as session:
         session.trust_env = False
+        session.verify = sc_auth_server.ca_file or True
         session.auth = sc_auth_client.auth
         yield session
 
@@ -132,16 +254,89 @@ def sc_auth_api(sc_auth_server: "AuthorizationServer") -> "ProtectedApi":
     return sc_auth_server.api
 
 
+def _trust(environment: pytest.MonkeyPatch, ca_file: str) -> None:
+    from pytest_sc_auth.environment import CA_VARIABLES
+
+    for name in CA_VARIABLES:
+        environment.setenv(name, ca_file)
+
+
+def _intercept(
+    server: "AuthorizationServer",
+    stack: contextlib.ExitStack,
+    *,
+    token_url: str | None = None,
+    api_url: str | None = None,
+    mock: "RequestsMock | None" = None,
+    passthrough: Iterable[str] = (),
+) -> "Credentials":
+    from pytest_sc_auth.interception import Interceptor
+
+    with _plain_errors():
+        server.publish(token_url=token_url, api_url=api_url)
+        stack.callback(Interceptor(server, mock, passthrough).close)
+    return server.credentials_of()
+
+
 @pytest.fixture
-def sc_auth_clock(sc_auth_server_factory: ServerFactory) -> Iterator["ProcessClock"]:
+def sc_auth_intercept(sc_auth_server: "AuthorizationServer") -> Iterator["Callable[..., Credentials]"]:
+    """Let this test's server answer production URLs: `intercept(token_url="https://…/v1/token", api_url="https://…")`.
+
+    The code under test keeps its URLs; `requests` calls to them open no socket. Issuer, metadata and `api.url` are
+    the production ones, and the credentials with them are returned. A `responses` mock of yours that is active is
+    joined, another one by `mock=`. `passthrough=[...]` lists the beginnings of URLs that are really called; loopback
+    always is. Any other URL fails as with responses. Tokens from before are another issuer's.
+    """
+    with contextlib.ExitStack() as stack:
+        yield functools.partial(_intercept, sc_auth_server, stack)
+
+
+@pytest.fixture
+def sc_auth_env(pytestconfig: pytest.Config, sc_auth_credentials: "Credentials") -> Iterator[dict[str, str]]:
+    """The environment variables of `sc_auth_env` in the config file, set to the fake's values for this test.
+
+    Lines such as `SMART_API_TOKEN_URL = {token_url}` name any field of `sc_auth_credentials`. Where a proxy is set,
+    loopback is exempted from it. With `sc_auth_forbid_real_credentials = true` a variable that holds another value is
+    an error. Everything is put back.
+    """
+    from fake_server.hidden import Hidden
+    from pytest_sc_auth.environment import check_no_real_values, environment_for, read_mapping, without_proxy
+
+    lines, forbids_real = environment_settings(pytestconfig)
+    with _plain_errors():
+        environment = environment_for(read_mapping(lines), sc_auth_credentials)
+        if forbids_real:
+            check_no_real_values(environment)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**environment, **without_proxy()}.items():
+            patch.setenv(name, value)
+        yield {name: Hidden(value) for name, value in environment.items()}
+
+
+@pytest.fixture
+def sc_auth_failure(request: pytest.FixtureRequest, sc_auth_server: "AuthorizationServer") -> "Failure":
+    """One failure of the token endpoint, armed: the test runs once for each in the catalogue.
+
+    `.name`, `.kind` (rejected, transient or malformed) and `.is_legal` let the test say what it expects.
+    `@pytest.mark.sc_auth_failures("transient", exclude=["hang"])` selects them by kind or name.
+    """
+    failure: Failure = request.param
+    sc_auth_server.fail(failure.name, times=None)
+    return failure
+
+
+@pytest.fixture
+def sc_auth_clock(pytestconfig: pytest.Config, sc_auth_server_factory: ServerFactory) -> Iterator["ProcessClock"]:
     """Time, held still for the process and the servers together: `.now() .time() .advance(...) .move_to(...)`.
 
     It begins at the present. `advance(hours=1)` is an hour that passes, for the code under test, the
     server, the API and the token client alike; `sc_auth_server.clock` moves the server alone.
     """
-    with _plain_errors():
-        check_fake_server()
-    from pytest_sc_auth.time_control import ProcessClock
+    with contextlib.ExitStack() as stack:
+        with _plain_errors():
+            check_fake_server()
+            from pytest_sc_auth.time_control import ProcessClock
 
-    with ProcessClock(lambda: sc_auth_server_factory.servers) as clock:
+            clock = ProcessClock(lambda: sc_auth_server_factory.servers, engine=clock_engine(pytestconfig))
+            stack.enter_context(clock)
         yield clock

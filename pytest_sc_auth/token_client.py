@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
@@ -42,9 +43,11 @@ class TokenError(Exception):
         return f"{self.error}: {self.description}" + (f" (HTTP {self.status})" if self.status else "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AccessToken:
     """Hold a token as the server gave it; `value` is left out of the `repr`.
+
+    Comparing is its own, as pytest would show all the fields of dataclasses that compare themselves.
 
     `scope` is what was granted, which is what was asked for where the server does not say.
     `expires_at` is aware UTC, or None where the server does not say.
@@ -54,6 +57,15 @@ class AccessToken:
     token_type: str
     scope: str | None
     expires_at: datetime.datetime | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccessToken) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def _fields(self) -> tuple[Any, ...]:
+        return self.value, self.token_type, self.scope, self.expires_at
 
 
 def _form_encoded(client_id: str, client_secret: str) -> str:
@@ -223,7 +235,7 @@ class TokenClient:
             if isinstance(error, requests.Timeout) or isinstance(cause, TimeoutError):
                 raise TokenError("timeout", f"no answer from {url} within {self.timeout:g} s") from error
             # What the system said; the other texts of the chain may hold the URL's query, or what was sent.
-            reason = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
+            reason = (cause.strerror if isinstance(cause, OSError) else None) or _raised_by(cause)
             raise TokenError("connection_failed", f"{url} did not answer: {reason}") from error
 
     def _read(self, response: requests.Response, asked_at: float) -> tuple[AccessToken, int | None]:
@@ -333,6 +345,12 @@ def _innermost(error: BaseException, handled: BaseException | None) -> BaseExcep
     while error.__context__ is not None and error.__context__ is not handled:
         error = error.__context__
     return error
+
+
+def _raised_by(error: BaseException) -> str:
+    """Return an error's type and the package that raised it: it may be a mock that stands in the network's place."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return " raised by ".join([type(error).__name__, *(module.partition(".")[0] for module in modules[-1:])])
 
 
 def _invalid(description: str, response: requests.Response) -> TokenError:

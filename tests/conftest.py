@@ -19,6 +19,16 @@ pytest_plugins = ["pytester"]
 NOON = "2026-03-01T12:00:00+00:00"
 
 
+@pytest.fixture
+def pytester(
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """pytester, whose runs go without the plugins that this suite goes without, unless a test loads them by -p."""
+    blocked = [word for word in pytestconfig.getini("addopts") if word.startswith("-pno:")]
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(blocked))
+    return pytester
+
+
 @pytest.fixture(scope="session")
 def keys() -> KeySource:
     """The key that all servers begin with: each of its own would cost each test 50 ms."""

@@ -64,6 +64,7 @@ def test_issued_token_has_an_entry(server: AuthorizationServer, http: Client) ->
             grant_type="client_credentials",
             scope="ingr.api",
             token_id=fingerprint(response.json["access_token"]),
+            token_expires_at=NOON + datetime.timedelta(hours=1),
         )
     ]
 

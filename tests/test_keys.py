@@ -1,5 +1,6 @@
-"""Signing keys: what is published, what a rotation changes, and that nobody makes more keys than needed."""
+"""Signing keys: what is published, of which algorithm, what a rotation changes, and that no key too many is made."""
 
+import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -10,8 +11,8 @@ import pytest
 from joserfc.jwk import RSAKey
 from werkzeug.test import Client, TestResponse
 
-from fake_server import AuthorizationServer, Reason, RegisteredClient
-from fake_server.keys import KeySource, SigningKeys
+from fake_server import AuthorizationServer, Options, Reason, RegisteredClient
+from fake_server.keys import KeySource, SigningKey, SigningKeys
 
 CallApi = Callable[..., TestResponse]
 
@@ -66,6 +67,118 @@ def test_servers_with_one_source_sign_with_one_key(keys: KeySource) -> None:
     other.register()
 
     assert kid_of(one.mint()) == kid_of(other.mint())
+
+
+# Other algorithms
+
+ALGS = ["RS256", "ES256", "EdDSA", "HS256"]
+
+
+def signing_with(alg: str, keys: KeySource) -> AuthorizationServer:
+    server = AuthorizationServer(Options(dialect="rfc6749", signing_alg=alg), keys=keys)
+    server.register()
+    return server
+
+
+def status_of(server: AuthorizationServer, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    return Client(server).get(server.api.url + "/Tags", headers=headers).status_code
+
+
+def verified(server: AuthorizationServer, token: str) -> dict[str, Any]:
+    """Return the claims of a token, after PyJWT has verified it with the published or the shared key."""
+    header = jwt.get_unverified_header(token)
+    shared = server.signing_secret
+    key: Any = base64.urlsafe_b64decode(f"{shared}==") if shared else None
+    for jwk in published(server, Client(server)):
+        key = jwt.PyJWK(jwk).key if jwk["kid"] == header["kid"] else key
+    audience = server.options.audience
+    claims: dict[str, Any] = jwt.decode(token, key, [header["alg"]], audience=audience, issuer=server.issuer)
+    return claims
+
+
+@pytest.mark.parametrize("alg", ALGS)
+def test_token_of_every_algorithm_is_good_here_and_in_another_library(keys: KeySource, alg: str) -> None:
+    server = signing_with(alg, keys)
+
+    token = server.mint()
+
+    assert jwt.get_unverified_header(token)["alg"] == alg
+    assert verified(server, token)["client_id"] == server.credentials_of().client_id
+    assert status_of(server, token) == 200
+
+
+@pytest.mark.parametrize(
+    ("alg", "members"),
+    [
+        ("RS256", {"kty": "RSA", "alg": "RS256", "e": "AQAB"}),
+        ("ES256", {"kty": "EC", "alg": "ES256", "crv": "P-256"}),
+        ("EdDSA", {"kty": "OKP", "alg": "EdDSA", "crv": "Ed25519"}),
+    ],
+)
+def test_public_half_of_every_algorithm_is_published(keys: KeySource, alg: str, members: dict[str, str]) -> None:
+    server = signing_with(alg, keys)
+
+    (key,) = published(server, Client(server))
+
+    assert members.items() <= key.items()
+    assert "d" not in key
+    assert server.signing_secret is None
+
+
+def test_shared_key_is_not_published_but_the_tests_to_give_away(keys: KeySource) -> None:
+    server = signing_with("HS256", keys)
+
+    secret = server.signing_secret
+
+    assert published(server, Client(server)) == []
+    assert secret is not None
+    assert len(base64.urlsafe_b64decode(secret + "==")) == 32
+    assert "=" not in secret
+    assert secret not in repr(server)
+
+
+@pytest.mark.parametrize("publish_old", [True, False])
+@pytest.mark.parametrize("alg", ALGS)
+def test_keys_of_every_algorithm_can_be_rotated(keys: KeySource, alg: str, publish_old: bool) -> None:
+    server = signing_with(alg, keys)
+    before = server.mint()
+
+    server.rotate_keys(publish_old=publish_old)
+    after = server.mint()
+
+    assert kid_of(after) != kid_of(before)
+    assert verified(server, after)["sub"] == server.credentials_of().client_id
+    assert (status_of(server, before), status_of(server, after)) == (200 if publish_old else 401, 200)
+
+
+@pytest.mark.parametrize("alg", ALGS)
+def test_altered_or_cut_signature_of_every_algorithm_is_refused(keys: KeySource, alg: str) -> None:
+    server = signing_with(alg, keys)
+    head, _, signature = server.mint().rpartition(".")
+    altered = ("B" if signature[0] == "A" else "A") + signature[1:]
+
+    statuses = [status_of(server, f"{head}.{changed}") for changed in (altered, signature[:-4], signature + "AAAA", "")]
+
+    assert statuses == [401] * 4
+    assert {entry.reason for entry in server.api_requests} == {Reason.BAD_SIGNATURE}
+    diagnoses = [str(entry.diagnosis).partition(":")[0] for entry in server.api_requests]
+    assert diagnoses == [
+        "the token's signature is not this server's",
+        "the token is cut short",
+        "the token has something after it",
+        "the token is cut short",
+    ]
+
+
+def test_token_of_one_algorithm_is_refused_by_a_server_of_another(keys: KeySource) -> None:
+    server = signing_with("ES256", keys)
+
+    status = status_of(server, signing_with("EdDSA", keys).mint())
+
+    assert status == 401
+    assert server.api_requests[-1].reason is Reason.WRONG_ALGORITHM
+    assert server.api_requests[-1].diagnosis == "the token is not signed with ES256"
 
 
 # Rotation
@@ -155,17 +268,17 @@ def test_rotations_at_once_all_stay_published(keys: KeySource) -> None:
 class SlowSource(KeySource):
     """A source whose fresh key is there at once, and whose shared key is under way until it is let out."""
 
-    def __init__(self, shared: RSAKey, fresh: RSAKey) -> None:
+    def __init__(self, shared: SigningKey, fresh: SigningKey) -> None:
         super().__init__()
         self.asked, self.let_out = threading.Event(), threading.Event()
         self._keys = shared, fresh
 
-    def shared(self) -> RSAKey:
+    def shared(self, alg: str = "RS256") -> SigningKey:
         self.asked.set()
         self.let_out.wait(10)
         return self._keys[0]
 
-    def fresh(self) -> RSAKey:
+    def fresh(self, alg: str = "RS256") -> SigningKey:
         return self._keys[1]
 
 
@@ -211,16 +324,16 @@ class CountingSource(KeySource):
 
     made = 0
 
-    def fresh(self) -> RSAKey:
+    def fresh(self, alg: str = "RS256") -> SigningKey:
         self.made += 1
-        return super().fresh()
+        return super().fresh(alg)
 
 
 def test_shared_key_is_made_once_however_many_ask_at_once() -> None:
     source = CountingSource()
     barrier = threading.Barrier(4, timeout=10)
 
-    def ask() -> RSAKey:
+    def ask() -> SigningKey:
         barrier.wait()
         return source.shared()
 

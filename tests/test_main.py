@@ -43,12 +43,13 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def get_token(facts: Mapping[str, str]) -> dict[str, Any]:
+def get_token(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to a client that believes what the program printed."""
     form = {"grant_type": "client_credentials", "scope": facts["scope"]}
     pair = facts["client_id"], facts["client_secret"]
     with requests.Session() as session:
         session.trust_env = False
+        session.verify = facts["ca_file"] or True
         return dict(session.post(facts["token_url"], data=form, auth=pair, timeout=5).json())
 
 
@@ -65,7 +66,7 @@ def run(keys: KeySource, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     It takes a free port of 127.0.0.1, whatever it is told, and the process's signals are not touched.
     """
     monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
-    monkeypatch.setattr("fake_server.__main__.Listener", lambda host, port: Listener())
+    monkeypatch.setattr("fake_server.__main__.Listener", lambda host, port, tls: Listener())
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
     def call(*arguments: str, meanwhile: Callable[[str], object] = str) -> tuple[str, str]:
@@ -155,8 +156,8 @@ def test_json_is_one_line_with_null_for_what_is_not_served(run: Run) -> None:
         "token_url": f"{issuer}/v1/token",
         "issuer": issuer,
         "jwks_uri": f"{issuer}/v1/keys",
-        "introspection_url": None,
-        "revocation_url": None,
+        "introspection_url": f"{issuer}/v1/introspect",
+        "revocation_url": f"{issuer}/v1/revoke",
         "api_url": f"{issuer}/sc/datalake/v1",
         "client_id": "one",
         "client_secret": "first:secret",
@@ -175,6 +176,8 @@ def test_text_has_the_urls_the_client_and_a_curl_line(run: Run) -> None:
         f"        token url  {url}/v1/token\n"
         f"           issuer  {url}\n"
         f"         jwks uri  {url}/v1/keys\n"
+        f"introspection url  {url}/v1/introspect\n"
+        f"   revocation url  {url}/v1/revoke\n"
         f"          api url  {url}/sc/datalake/v1\n"
         "        client id  smart-client\n"
         "    client secret  smart-secret\n"
@@ -215,6 +218,36 @@ def test_curl_line_works_for_odd_clients_and_scopes(run: Run, tmp_path: Path, op
     assert [answer.get("scope") for answer in answers] == ["api://x/.default?a&b=%41 it's$"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "sigint"])
+def test_process_serves_https_and_removes_its_ca_at_the_end(number: signal.Signals) -> None:
+    with running("--json", "--tls") as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        answer = get_token(facts)
+        was_there = os.path.isfile(facts["ca_file"])
+        process.send_signal(number)
+        rest = process.communicate(timeout=1)
+
+    assert facts["issuer"].startswith("https://127.0.0.1:")
+    assert answer["token_type"] == "Bearer"
+    assert (process.returncode, rest) == (0, ("", ""))
+    assert (was_there, os.path.exists(os.path.dirname(facts["ca_file"]))) == (True, False)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize(("config", "arguments"), [("tls = true", []), ("", ["--tls"])], ids=["config", "argument"])
+def test_curl_line_trusts_the_ca_of_https(tmp_path: Path, config: str, arguments: list[str]) -> None:
+    with running("--config", write(tmp_path, config), *arguments) as process:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if line.startswith("curl "))
+        answer = run_curl(line)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=1)
+
+    assert " --cacert " in line
+    assert answer["token_type"] == "Bearer"
+
+
 def test_host_that_others_reach_is_warned_of(run: Run) -> None:
     _, err = run("--host", "0.0.0.0")
 
@@ -243,7 +276,7 @@ def test_command_line_wins_over_the_config_file(
 ) -> None:
     asked: list[tuple[str, int]] = []
 
-    def listen(host: str, port: int) -> Listener:
+    def listen(host: str, port: int, tls: object) -> Listener:
         asked.append((host, port))
         raise OSError(errno.EADDRINUSE, "the port is busy")
 
@@ -381,13 +414,15 @@ NO_TABLES = "{path} has clients that are not tables; begin each with a line [[cl
         pytest.param("port = '8400'", "port='8400' cannot be used: it takes a whole number", id="port-text"),
         pytest.param("port = true", "port=True cannot be used: it takes a whole number", id="port-bool"),
         pytest.param("host = 5", "host=5 cannot be used: it takes an address", id="host-number"),
-        pytest.param("dialect = 'Okta'", "dialect='Okta' cannot be used: it takes one of okta", id="dialect"),
+        pytest.param(
+            "dialect = 'Okta'", "dialect='Okta' cannot be used: it takes a Dialect, or one of okta, ", id="dialect"
+        ),
     ],
 )
 def test_bad_config_is_refused_by_a_sentence(
     refuse: Refuse, monkeypatch: pytest.MonkeyPatch, keys: KeySource, tmp_path: Path, text: str, sentence: str
 ) -> None:
-    monkeypatch.setattr("fake_server.__main__.Listener", lambda host, port: Listener())
+    monkeypatch.setattr("fake_server.__main__.Listener", lambda host, port, tls: Listener())
     monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
     path = write(tmp_path, text)
 

@@ -31,6 +31,7 @@ def okta(keys: KeySource) -> AuthorizationServer:
     okta.register(*BASIC, scopes="ingr.api")
     okta.register("disabled", "secret").disable()
     okta.register("no-grants", "secret", grant_types=())
+    okta.register("failing", "secret", claims=lambda grant: {"tenant": 1 / 0})
     return okta
 
 
@@ -67,6 +68,7 @@ REFUSALS: list[tuple[Reason, int, str, list[str], dict[str, Any]]] = [
     ),
     (Reason.DUPLICATED_PARAMETER, 400, "invalid_request", OAUTH, {"data": {"scope": ["ingr.api", "ingr.api"]}}),
     (Reason.NO_CREDENTIALS, 401, "invalid_client", OAUTH, {"auth": None}),
+    (Reason.MISSING_SECRET, 401, "invalid_client", OAUTH, {"auth": None, "data": GRANT | {"client_id": "disabled"}}),
     (Reason.CREDENTIALS_IN_QUERY, 400, "invalid_request", OAUTH, {"query_string": {"client_id": "smart-client"}}),
     (Reason.MULTIPLE_CREDENTIALS, 401, "invalid_request", OAUTH, {"data": GRANT | {"client_secret": "smart-secret"}}),
     (Reason.WRONG_SCHEME, 401, "invalid_client", OAUTH, authorized_by("Bearer abc")),
@@ -90,7 +92,26 @@ REFUSALS: list[tuple[Reason, int, str, list[str], dict[str, Any]]] = [
     (Reason.OPENID_SCOPE, 400, "invalid_scope", OAUTH, {"data": GRANT | {"scope": "openid"}}),
     (Reason.UNKNOWN_SCOPE, 400, "invalid_scope", OAUTH, {"data": GRANT | {"scope": "other"}}),
     (Reason.SCOPE_NOT_ALLOWED, 400, "access_denied", OAUTH, {"data": GRANT | {"scope": "ingr.admin"}}),
+    (Reason.CLAIMS_FAILED, 500, "server_error", OAUTH, {"auth": ("failing", "secret")}),
 ]
+
+# The reasons of other endpoints, other dialects, clients with a key, and faults that a test arms.
+ELSEWHERE = {
+    *(set(CHALLENGES) - {Reason.BODY_CUT_SHORT}),
+    *(reason for reason in Reason if "ASSERTION" in reason.name),
+    Reason.NOT_SERVED,
+    Reason.ANSWER_FAILED,
+    Reason.MISSING_TOKEN,
+    Reason.TOKEN_OF_ANOTHER_CLIENT,
+    Reason.SCOPE_WITHOUT_RESOURCE,
+    Reason.MULTIPLE_RESOURCES,
+    Reason.UNKNOWN_RESOURCE,
+    Reason.MALFORMED_REQUEST,
+    Reason.POLICY_DENIED,
+    Reason.REDIRECTED,
+    Reason.REDIRECT_FOLLOWED,
+    Reason.ROUTE_FAILED,
+}
 
 
 @pytest.mark.parametrize(
@@ -114,10 +135,8 @@ def test_refusal_has_the_status_error_members_and_headers_of_its_reason(
     assert re.fullmatch(r"[\x20\x21\x23-\x5B\x5D-\x7E]+", answer[names[1]])
 
 
-def test_every_reason_has_an_example() -> None:
-    elsewhere = {*CHALLENGES, Reason.ROUTE_FAILED} - {Reason.BODY_CUT_SHORT}
-
-    assert {reason for reason, *_ in REFUSALS} | elsewhere == set(Reason)
+def test_every_reason_of_the_token_endpoint_with_a_secret_has_an_example() -> None:
+    assert {reason for reason, *_ in REFUSALS} == set(Reason) - ELSEWHERE
 
 
 def test_body_of_an_oauth_error_in_full(okta: AuthorizationServer) -> None:
@@ -252,7 +271,9 @@ def test_keys_may_be_kept_as_the_vendor_says(okta: AuthorizationServer) -> None:
 )
 @pytest.mark.parametrize("name", ["oauth-authorization-server", "openid-configuration"])
 @pytest.mark.parametrize("place", ["{origin}{path}/.well-known/{name}", "{origin}/.well-known/{name}{path}"])
-def test_metadata_is_the_same_at_every_place(keys: KeySource, origin: str, path: str, name: str, place: str) -> None:
+def test_metadata_is_the_vendors_and_the_same_at_every_place(
+    keys: KeySource, origin: str, path: str, name: str, place: str
+) -> None:
     options = Options(scopes=("ingr.api", "B1C2"), client_auth=("client_secret_post",))
     base_url = origin + path
     server = AuthorizationServer(options, base_url=base_url, keys=keys)
@@ -263,13 +284,27 @@ def test_metadata_is_the_same_at_every_place(keys: KeySource, origin: str, path:
     assert response.headers["Content-Type"] == "application/json;charset=UTF-8"
     assert list(members(response).items()) == [
         ("issuer", base_url),
+        ("authorization_endpoint", f"{base_url}/v1/authorize"),
+        ("registration_endpoint", f"{base_url}/v1/clients"),
+        ("end_session_endpoint", f"{base_url}/v1/logout"),
+        ("device_authorization_endpoint", f"{base_url}/v1/device/authorize"),
+        ("pushed_authorization_request_endpoint", f"{base_url}/v1/par"),
         ("token_endpoint", f"{base_url}/v1/token"),
         ("jwks_uri", f"{base_url}/v1/keys"),
-        ("response_types_supported", ["token"]),
+        ("introspection_endpoint", f"{base_url}/v1/introspect"),
+        ("revocation_endpoint", f"{base_url}/v1/revoke"),
+        ("response_types_supported", ["code"]),
         ("grant_types_supported", ["client_credentials"]),
         ("scopes_supported", ["ingr.api", "B1C2"]),
         ("token_endpoint_auth_methods_supported", ["client_secret_post"]),
-        ("claims_supported", ["ver", "jti", "iss", "aud", "iat", "exp", "cid", "scp", "sub"]),
+        ("introspection_endpoint_auth_methods_supported", ["client_secret_post"]),
+        ("revocation_endpoint_auth_methods_supported", ["client_secret_post"]),
+        ("response_modes_supported", ["query", "fragment", "form_post"]),
+        ("subject_types_supported", ["public"]),
+        ("claims_supported", ["ver", "jti", "iss", "aud", "iat", "exp", "cid", "uid", "scp", "sub"]),
+        ("code_challenge_methods_supported", ["S256"]),
+        ("request_parameter_supported", True),
+        ("request_object_signing_alg_values_supported", ["RS256"]),
     ]
 
 
@@ -285,7 +320,7 @@ def test_issuer_is_one_in_the_metadata_the_token_and_the_server(keys: KeySource,
     assert (metadata["token_endpoint"], metadata["jwks_uri"]) == (server.token_url, server.jwks_uri)
 
 
-def test_claims_of_a_token_are_those_that_the_metadata_names(okta: AuthorizationServer) -> None:
+def test_claims_of_a_token_are_those_that_the_metadata_names_but_for_a_users(okta: AuthorizationServer) -> None:
     metadata = members(ask(okta, path="/.well-known/openid-configuration", method="GET"))
 
-    assert list(verified(okta, okta.mint())) == metadata["claims_supported"]
+    assert list(verified(okta, okta.mint())) == [name for name in metadata["claims_supported"] if name != "uid"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fake_server import AuthorizationServer, OptionError, Options
+from fake_server import AuthorizationServer, Dialect, Grant, OptionError, Options
+from fake_server.dialects import DIALECTS
 from fake_server.options import nearest
 
 DEFAULTS: dict[str, Any] = {
@@ -15,17 +16,33 @@ DEFAULTS: dict[str, Any] = {
     "default_scopes": (),
     "audience": "8C1F6E0D-52B7-4A39-9D84-3E7B60A2F915",
     "token_lifetime": 3600,
+    "token_format": "jwt",
+    "signing_alg": "RS256",
+    "claims": {},
     "client_auth": ("client_secret_basic", "client_secret_post"),
     "basic_decoding": "either",
+    "sticky_tokens": None,
+    "strict": False,
+    "tls": False,
     "journal_size": 10_000,
 }
 
 A_WHOLE_NUMBER = "a whole number from 1 to 999999999"
 WORDS = "words, in a sequence or in one text parted by blanks"
 METHODS = "some of client_secret_basic, client_secret_post"
+DIALECT = "a Dialect, or one of okta, hexagon, rfc6749, sam, duende, entra"
+CLAIMS = "a mapping of names to JSON values, or a callable that gets the Grant"
+SECONDS = "a whole number of seconds from 0, or None"
+OWN_DIALECT = Dialect(name="own")
+
+
+def no_claims(grant: Grant) -> dict[str, Any]:
+    return {}
+
 
 ACCEPTED = [
     ("dialect", "okta", "okta"),
+    ("dialect", OWN_DIALECT, OWN_DIALECT),
     ("scopes", ("a", "b"), ("a", "b")),
     ("scopes", ["a", "b"], ("a", "b")),
     ("scopes", "a", ("a",)),
@@ -35,17 +52,25 @@ ACCEPTED = [
     ("audience", "https://api.test/ü", "https://api.test/ü"),
     ("token_lifetime", 1, 1),
     ("token_lifetime", 999_999_999, 999_999_999),
+    ("token_format", "opaque", "opaque"),
+    ("claims", {"tenant": [1, None]}, {"tenant": [1, None]}),
+    ("claims", no_claims, no_claims),
     ("client_auth", "client_secret_post", ("client_secret_post",)),
     ("client_auth", ["client_secret_basic"], ("client_secret_basic",)),
     ("basic_decoding", "form", "form"),
     ("basic_decoding", "raw", "raw"),
+    ("sticky_tokens", 0, 0),
+    ("sticky_tokens", None, None),
+    ("strict", True, True),
+    ("tls", True, True),
     ("journal_size", 1, 1),
 ]
 
 REFUSED: list[Any] = [
-    pytest.param("dialect", "Okta", "one of okta", id="dialect-case"),
-    pytest.param("dialect", None, "one of okta", id="dialect-none"),
-    pytest.param("dialect", ["okta"], "one of okta", id="dialect-list"),
+    pytest.param("dialect", "Okta", DIALECT, id="dialect-case"),
+    pytest.param("dialect", None, DIALECT, id="dialect-none"),
+    pytest.param("dialect", ["okta"], DIALECT, id="dialect-list"),
+    pytest.param("dialect", Dialect, DIALECT, id="dialect-the-class"),
     pytest.param("scopes", 1, WORDS, id="scopes-number"),
     pytest.param("scopes", None, WORDS, id="scopes-none"),
     pytest.param("scopes", [1], WORDS, id="scopes-of-numbers"),
@@ -68,6 +93,13 @@ REFUSED: list[Any] = [
     pytest.param("token_lifetime", True, A_WHOLE_NUMBER, id="lifetime-bool"),
     pytest.param("token_lifetime", "60", A_WHOLE_NUMBER, id="lifetime-text"),
     pytest.param("token_lifetime", None, A_WHOLE_NUMBER, id="lifetime-none"),
+    pytest.param("token_format", "JWT", "one of jwt, opaque", id="token-format"),
+    pytest.param("signing_alg", "rs256", "one of RS256, ES256, EdDSA, HS256", id="alg-in-lower-case"),
+    pytest.param("signing_alg", "none", "one of RS256, ES256, EdDSA, HS256", id="alg-none"),
+    pytest.param("claims", None, CLAIMS, id="claims-none"),
+    pytest.param("claims", [("a", 1)], CLAIMS, id="claims-pairs"),
+    pytest.param("claims", {1: "a"}, CLAIMS, id="claims-name-a-number"),
+    pytest.param("claims", {"a": {1, 2}}, CLAIMS, id="claims-no-json"),
     pytest.param("client_auth", (), METHODS, id="no-client-auth"),
     pytest.param("client_auth", "", METHODS, id="client-auth-empty"),
     pytest.param("client_auth", "private_key_jwt", METHODS, id="client-auth-unknown"),
@@ -75,6 +107,10 @@ REFUSED: list[Any] = [
     pytest.param("client_auth", 1, METHODS, id="client-auth-number"),
     pytest.param("basic_decoding", "both", "one of either, form, raw", id="decoding"),
     pytest.param("basic_decoding", True, "one of either, form, raw", id="decoding-bool"),
+    pytest.param("sticky_tokens", -1, SECONDS, id="sticky-negative"),
+    pytest.param("sticky_tokens", True, SECONDS, id="sticky-bool"),
+    pytest.param("strict", "true", "True or False", id="strict-text"),
+    pytest.param("tls", 1, "True or False", id="tls-number"),
     pytest.param("journal_size", 0, A_WHOLE_NUMBER, id="journal-size-zero"),
 ]
 
@@ -139,6 +175,27 @@ def test_default_scope_that_is_no_scope_is_an_error() -> None:
     assert str(raised.value) == "default_scopes has ['c', 'd'], which scopes ('a', 'b') has not"
 
 
+RS256_ONLY = ["okta", "hexagon", "sam", "entra"]
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA", "HS256"])
+@pytest.mark.parametrize("dialect", RS256_ONLY)
+def test_alg_that_the_dialect_does_not_sign_with_is_an_error(dialect: str, alg: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        Options(dialect=dialect, signing_alg=alg)
+
+    assert str(raised.value) == (
+        f"signing_alg={alg!r} cannot be used: the dialect {dialect} signs with RS256 only; "
+        "take another dialect, such as rfc6749"
+    )
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA", "HS256"])
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name not in RS256_ONLY])
+def test_other_dialects_sign_with_every_alg(dialect: str, alg: str) -> None:
+    assert Options(dialect=dialect, signing_alg=alg).signing_alg == alg
+
+
 def test_option_error_is_a_value_error() -> None:
     assert issubclass(OptionError, ValueError)
 
@@ -156,6 +213,7 @@ def test_options_are_equal_and_hashable_by_what_they_keep() -> None:
     assert one == other
     assert hash(one) == hash(other)
     assert one != Options()
+    assert hash(Options(dialect=OWN_DIALECT, claims={"a": 1})) == hash(Options())
 
 
 def test_options_are_keyword_arguments() -> None:
@@ -191,8 +249,8 @@ def test_mapping_of_any_kind_is_read() -> None:
         ("Dialect", "Dialect is not an option of sc_auth; did you mean dialect?"),
         (
             "x",
-            "x is not an option of sc_auth; there are audience, basic_decoding, client_auth, default_scopes, dialect, "
-            "journal_size, scopes, token_lifetime",
+            "x is not an option of sc_auth; there are audience, basic_decoding, claims, client_auth, default_scopes, "
+            "dialect, journal_size, scopes, signing_alg, sticky_tokens, strict, tls, token_format, token_lifetime",
         ),
     ],
     ids=["letter", "singular", "case", "nothing-near"],
@@ -236,6 +294,12 @@ def test_nearest_names_one_or_all(name: str, known: list[str], question: str) ->
         ("token_lifetime", " 60 ", 60),
         ("client_auth", "client_secret_post", ("client_secret_post",)),
         ("basic_decoding", "raw", "raw"),
+        ("token_format", "opaque", "opaque"),
+        ("signing_alg", "EdDSA", "EdDSA"),
+        ("claims", '{"tenant": 7, "sub": null}', {"tenant": 7, "sub": None}),
+        ("sticky_tokens", "300", 300),
+        ("strict", "true", True),
+        ("strict", " False ", False),
         ("journal_size", "5", 5),
     ],
 )
@@ -250,7 +314,11 @@ def test_text_is_read_as_the_option_needs_it(name: str, text: str, value: Any) -
         ("token_lifetime", "60.0", A_WHOLE_NUMBER),
         ("token_lifetime", "", A_WHOLE_NUMBER),
         ("journal_size", "many", A_WHOLE_NUMBER),
-        ("dialect", "", "one of okta"),
+        ("dialect", "", DIALECT),
+        ("signing_alg", "none", "one of RS256, ES256, EdDSA, HS256"),
+        ("claims", "tenant=7", CLAIMS),
+        ("sticky_tokens", "", SECONDS),
+        ("strict", "yes", "True or False"),
         ("audience", "", "a text that is not empty"),
         ("client_auth", "none", METHODS),
     ],
@@ -260,6 +328,12 @@ def test_text_that_is_no_value_is_an_error_that_shows_it(name: str, text: str, e
         Options.read_text(name, text)
 
     assert str(raised.value) == f"{name}={text!r} cannot be used: it takes {expects}"
+
+
+@pytest.mark.parametrize("text", ["[1]", "7", "null"])
+def test_claims_that_are_json_and_no_object_are_an_error(text: str) -> None:
+    with pytest.raises(OptionError, match=f"cannot be used: it takes {CLAIMS}$"):
+        Options.read_text("claims", text)
 
 
 @pytest.mark.parametrize("text", ["0", "-5"])

@@ -11,10 +11,20 @@ import jwt
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from fake_server import AuthorizationServer, Credentials, OptionError, Options, Reason, RegisteredClient
+from fake_server import (
+    DIALECTS,
+    AuthorizationServer,
+    Credentials,
+    Grant,
+    OptionError,
+    Options,
+    Reason,
+    RegisteredClient,
+)
 from fake_server.keys import KeySource
 
 NOON = 1772366400
+FORM = "application/x-www-form-urlencoded"
 GRANT = {"grant_type": "client_credentials", "scope": "ingr.api"}
 SCOPES = Options(scopes=("ingr.api", "B1C2"), token_lifetime=900)
 
@@ -106,6 +116,13 @@ def test_grant_types_may_be_one_text(server: AuthorizationServer) -> None:
             OptionError,
             "scopes=1 cannot be used: it takes words, in a sequence or in one text parted by blanks",
             id="no-scopes",
+        ),
+        pytest.param(
+            {"claims": {"a": b"octets"}},
+            OptionError,
+            "claims={'a': b'octets'} cannot be used: it takes a mapping of names to JSON values, "
+            "or a callable that gets the Grant",
+            id="claims",
         ),
         pytest.param(
             {"token_lifetime": 0},
@@ -257,6 +274,76 @@ def test_minting_is_no_request(server: AuthorizationServer) -> None:
     server.mint()
 
     assert len(server.journal) == 0
+
+
+# Claims of the test's own
+
+CLAIMS: list[Any] = [
+    pytest.param({"tenant": 7}, {}, {"tenant": 7}, id="servers"),
+    pytest.param({}, {"tenant": 8}, {"tenant": 8}, id="clients"),
+    pytest.param({"tenant": 7, "plant": "A"}, {"tenant": 8}, {"tenant": 8, "plant": "A"}, id="client-over-server"),
+    pytest.param({"tenant": 7}, {"tenant": None}, {}, id="none-takes-the-servers-away"),
+    pytest.param({"sub": "anna"}, {}, {"sub": "anna"}, id="in-place-of-the-dialects"),
+    pytest.param(lambda grant: {"tenant": f"of {grant.client_id}"}, {}, {"tenant": "of smart-client"}, id="callable"),
+    pytest.param(
+        {},
+        lambda grant: {"until": grant.expires_at, "for": list(grant.scopes), "by": grant.client_auth},
+        {"until": NOON + 3600, "for": ["ingr.api"], "by": "client_secret_basic"},
+        id="callable-of-the-client",
+    ),
+]
+
+
+@pytest.mark.parametrize(("of_server", "of_client", "added"), CLAIMS)
+def test_token_has_the_claims_of_the_options_and_of_its_client(
+    keys: KeySource, of_server: Any, of_client: Any, added: dict[str, Any]
+) -> None:
+    server = AuthorizationServer(Options(claims=of_server), keys=keys)
+    server.clock.freeze()
+    server.clock.move_to(NOON)
+    server.register("smart-client", "smart-secret", claims=of_client)
+
+    response = Client(server).post(server.token_url, data=GRANT, auth=("smart-client", "smart-secret"))
+
+    claims = claims_of(token_of(response))
+    expected = {"iss": server.issuer, "cid": "smart-client", "sub": "smart-client"} | added
+    assert {name: claims[name] for name in claims if name in {*expected, "tenant"}} == expected
+
+
+def test_claim_of_none_is_in_no_token_of_the_server(keys: KeySource) -> None:
+    server = AuthorizationServer(Options(claims={"ver": None, "scp": None}), keys=keys)
+    server.register()
+
+    assert list(claims_of(server.mint())) == ["jti", "iss", "aud", "iat", "exp", "cid", "sub"]
+    assert claims_of(server.mint(claims={"ver": 2}))["ver"] == 2
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param(lambda grant: {"tenant": 1 / 0}, id="raises"),
+        pytest.param(lambda grant: 7, id="no-mapping"),
+        pytest.param(lambda grant: {"tenant": {1, 2}}, id="no-json"),
+        pytest.param(lambda: {}, id="no-parameter"),
+    ],
+)
+@pytest.mark.parametrize("place", ["server", "client"])
+def test_callable_for_claims_that_fails_is_a_500_and_kept_for_the_test(
+    keys: KeySource, claims: Callable[..., Any], place: str
+) -> None:
+    server = AuthorizationServer(Options(claims=claims if place == "server" else {}), keys=keys)
+    server.register("smart-client", "smart-secret", claims=claims if place == "client" else {})
+
+    response = Client(server).post(server.token_url, data=GRANT, auth=("smart-client", "smart-secret"))
+
+    (error,), entry = server.errors, server.token_requests[-1]
+    assert (response.status_code, entry.reason, entry.error) == (500, Reason.CLAIMS_FAILED, "server_error")
+    assert entry.diagnosis == f"the test's claims raised {type(error).__name__}"
+    with pytest.raises(type(error)):
+        server.mint()
+
+
+# How tokens end
 
 
 @pytest.mark.parametrize(
@@ -423,6 +510,59 @@ def test_server_keeps_to_the_rules_of_wsgi(server: AuthorizationServer) -> None:
     assert [it.status_code for it in (fetched, called, asked, missed)] == [200, 200, 200, 404]
 
 
+# Whatever a client sends is no fault of the server's.
+BASIC = {"Authorization": "Basic c21hcnQtY2xpZW50OnNtYXJ0LXNlY3JldA=="}
+SURROGATE = b"%ED%A0%80"
+ODD_REQUESTS: list[Any] = [
+    pytest.param({"query_string": "a=%00&client_id=%00"}, id="nul-in-the-query"),
+    pytest.param({"query_string": b"%FF=\xff".decode("latin-1")}, id="query-not-utf-8"),
+    pytest.param({"query_string": "&".join(f"p{number}=1" for number in range(10_000))}, id="10000-in-the-query"),
+    pytest.param({"data": b"\0" * 1000}, id="nul-body"),
+    pytest.param({"data": b"grant_type=client_credentials%00&scope=%00&token=%00"}, id="nul-in-the-values"),
+    pytest.param({"data": b"grant_type=" + SURROGATE + b"&token=" + SURROGATE}, id="surrogate-in-the-values"),
+    pytest.param({"data": b"\xff\xfe&scope=\xc3"}, id="body-not-utf-8"),
+    pytest.param({"data": "&".join(f"p{number}=1" for number in range(10_000))}, id="10000-parameters"),
+    pytest.param({"data": "p=1&" * 10_000}, id="one-parameter-10000-times"),
+    pytest.param({"data": b"[" * 100_000, "content_type": "application/json"}, id="json-100000-deep"),
+    pytest.param({"data": b'{"a":' * 13_000}, id="json-13000-deep-in-a-form"),
+    pytest.param({"data": b"%" * 60_000}, id="percent-signs"),
+    pytest.param({"data": b"x" * 5_000_000}, id="five-megabytes"),
+    pytest.param({"data": b"--b", "content_type": "multipart/form-data; boundary=b"}, id="half-a-part"),
+    pytest.param({"content_type": "\xff;\xff=\xfe"}, id="content-type-not-ascii"),
+    pytest.param({"headers": {"Authorization": "Basic \xff\xfe"}}, id="basic-not-ascii"),
+    pytest.param({"headers": {"Authorization": "Basic AAAAADoA"}}, id="basic-of-nuls"),
+    pytest.param({"headers": {"Authorization": "Basic 7aCAOu2ggA=="}}, id="basic-of-surrogates"),
+    pytest.param({"headers": {"Authorization": "Basic " + "Ojo6" * 20_000}}, id="basic-of-colons"),
+    pytest.param({"headers": {"Authorization": "Bearer \xed\xa0\x80.\0.\xff"}}, id="bearer-of-surrogates"),
+    pytest.param({"headers": {"Authorization": "Bearer " + "eyJ" * 20_000}}, id="bearer-of-60000-characters"),
+    pytest.param({"headers": {"Authorization": "Bearer " + "." * 60_000}}, id="bearer-of-dots"),
+    pytest.param({"headers": {"Authorization": " "}}, id="blank-header"),
+    pytest.param({"headers": BASIC, "data": b"grant_type=client_credentials&scope=%7F"}, id="scope-of-a-control"),
+    pytest.param({"headers": BASIC, "data": b"token=" + b"eyJ" * 20_000}, id="token-of-60000-characters"),
+    pytest.param({"environ_overrides": {"CONTENT_LENGTH": "-1"}}, id="length-negative"),
+    pytest.param({"environ_overrides": {"CONTENT_LENGTH": "many"}}, id="length-no-number"),
+    pytest.param({"environ_overrides": {"CONTENT_LENGTH": "9" * 5000}}, id="length-endless"),
+    pytest.param({"environ_overrides": {"REQUEST_METHOD": "P\0ST\xff"}}, id="method"),
+]
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/token", "/v1/introspect", "/v1/revoke", "/v1/keys", "/sc/datalake/v1/Tags", "/\0\xff"],
+    ids=["token", "introspection", "revocation", "keys", "api", "unknown"],
+)
+@pytest.mark.parametrize("request_", ODD_REQUESTS)
+def test_odd_request_is_answered_and_is_no_fault_of_the_servers(
+    server: AuthorizationServer, http: Client, path: str, request_: dict[str, Any]
+) -> None:
+    response = http.post(server.issuer + path, **{"content_type": FORM} | request_)
+
+    assert response.status_code < 500
+    assert server.journal[-1].status == response.status_code
+    assert str(server.journal[-1]).isprintable()
+
+
 def test_httpx_fetches_and_uses_a_token_without_a_socket(server: AuthorizationServer) -> None:
     credentials = server.credentials_of(server.register())
 
@@ -465,3 +605,26 @@ def test_nothing_that_is_shown_has_a_secret(
     for text in (repr(thing), str(thing), f"{thing}"):
         assert "smart-secret" not in text
         assert base64.b64encode(b"smart-secret").decode() not in text
+
+
+def test_dialect_that_raises_answers_500_and_keeps_the_error_for_the_test(keys: KeySource) -> None:
+    def response_of(grant: Grant, value: str) -> dict[str, Any]:
+        raise LookupError("no such member")
+
+    server = AuthorizationServer(
+        Options(dialect=dataclasses.replace(DIALECTS["okta"], token_response=response_of)), keys=keys
+    )
+    credentials = server.credentials_of(server.register())
+    form = {"grant_type": "client_credentials", "scope": credentials.scope}
+
+    response = Client(server).post(server.token_url, data=form, auth=(credentials.client_id, credentials.client_secret))
+
+    assert response.status_code == 500
+    assert response.json == {"error": "server_error", "error_description": "The test's own code raised an exception."}
+    assert [type(error) for error in server.errors] == [LookupError]
+    assert server.journal[-1].reason is Reason.ANSWER_FAILED
+
+
+def test_token_object_in_place_of_its_text_is_an_error_that_says_so(server: AuthorizationServer) -> None:
+    with pytest.raises(TypeError, match=r"^a token is a text, not an object; of an AccessToken pass its \.value$"):
+        server.expire(object())  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from fake_server import AuthorizationServer, OptionError
+from fake_server import AuthorizationServer, Listener, OptionError
 from pytest_sc_auth import ServerFactory
 from pytest_sc_auth.servers import ForeignModuleError, check_fake_server
 
@@ -34,6 +34,13 @@ def new_factory() -> Iterator[NewFactory]:
 def factory(new_factory: NewFactory) -> ServerFactory:
     """A factory of a suite without settings."""
     return new_factory()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that is free, since a listener has just closed it."""
+    with Listener() as listener:
+        return int(listener.url.rpartition(":")[2])
 
 
 def status_of(server: AuthorizationServer) -> int:
@@ -140,6 +147,27 @@ def test_factory_that_made_nothing_has_nothing_to_stop(factory: ServerFactory) -
 
     assert factory.servers == ()
     assert listeners() == before
+
+
+def test_first_listener_to_open_has_the_port_and_the_other_a_free_one(free_port: int) -> None:
+    factory = ServerFactory({}, port=free_port)
+
+    secure, plain, other = factory.make(tls=True), factory.make(), factory.make(tls=True)
+    factory.close()
+
+    assert urlsplit(secure.issuer).netloc == urlsplit(other.issuer).netloc == f"127.0.0.1:{free_port}"
+    assert urlsplit(plain.issuer).port not in (free_port, None)
+
+
+def test_busy_port_is_named_and_another_try_is_possible(free_port: int) -> None:
+    factory = ServerFactory({}, port=free_port)
+    with Listener(port=free_port), pytest.raises(OSError, match=f"port {free_port} of 127.0.0.1 cannot be opened"):
+        factory.make()
+
+    server = factory.make()
+    factory.close()
+
+    assert urlsplit(server.issuer).port == free_port
 
 
 # Another module of the name fake_server

@@ -1,11 +1,13 @@
 """Where a test's options come from: the config file, then the markers from the module down to the test."""
 
+import os
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from fake_server import Options
-from pytest_sc_auth.settings import OPTION_NAMES
+from pytest_sc_auth.settings import OPTION_NAMES, fixed_port
 
 native_toml = pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest reads [tool.pytest] since 9")
 
@@ -20,13 +22,20 @@ ONE_TEST = """
 SETTINGS = {
     "audience": ("https://api.test", "https://api.test"),
     "basic_decoding": ("raw", "raw"),
+    "claims": ('{"tenant": "x"}', {"tenant": "x"}),
     "client_auth": ("client_secret_post", ("client_secret_post",)),
     "default_scopes": ("ingr.api", ("ingr.api",)),
     "dialect": ("okta", "okta"),
     "journal_size": ("5", 5),
     "scopes": ("ingr.api, reports", ("ingr.api", "reports")),
+    "signing_alg": ("RS256", "RS256"),
+    "sticky_tokens": ("60", 60),
+    "strict": ("true", True),
+    "tls": ("true", True),
+    "token_format": ("opaque", "opaque"),
     "token_lifetime": ("60", 60),
 }
+OWN = ["clock_engine", "token_url", "api_url", "env", "forbid_real_credentials", "port"]
 
 
 @pytest.fixture
@@ -105,7 +114,7 @@ def test_header_is_silent_without_a_setting(run: Run) -> None:
     [
         ("sc_auth_token_lifetme", "did you mean sc_auth_token_lifetime?"),
         ("sc_auth_scope", "did you mean sc_auth_scopes?"),
-        ("sc_auth_nonsense", f"there are {', '.join(f'sc_auth_{name}' for name in OPTION_NAMES)}"),
+        ("sc_auth_nonsense", f"there are {', '.join(f'sc_auth_{name}' for name in [*OPTION_NAMES, *OWN])}"),
     ],
     ids=["letter", "plural", "far-off"],
 )
@@ -126,8 +135,13 @@ def test_misspelt_setting_ends_the_run_at_once_and_names_the_right_one(
         (pyproject("tool.pytest.ini_options", 'sc_auth_scopes = ["a", "b"]'), "['a', 'b']"),
         pytest.param(pyproject("tool.pytest", 'sc_auth_scopes = ["a", "b"]'), "['a', 'b']", marks=native_toml),
         pytest.param(pyproject("tool.pytest", "sc_auth_token_lifetime = 60"), "60", marks=native_toml),
+        pytest.param(pyproject("tool.pytest", "sc_auth_port = 8400"), "8400", marks=native_toml),
+        (
+            pyproject("tool.pytest.ini_options", 'sc_auth_token_url = ["https://idp.example.com"]'),
+            "https://idp.example.com",
+        ),
     ],
-    ids=["list-as-ini", "list", "number"],
+    ids=["list-as-ini", "list", "number", "port", "url"],
 )
 def test_setting_that_is_no_text_ends_the_run_at_once(run: Run, config: tuple[str, str], value: str) -> None:
     result = run(ONE_TEST, config, "-q")
@@ -257,3 +271,107 @@ def test_marker_takes_every_option(run: Run, name: str) -> None:
     )
 
     result.assert_outcomes(passed=1)
+
+
+# The port
+
+
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that is free with the next one, and below those that systems give to whoever asks for any."""
+    offset = os.getpid() % 1000 * 10
+    return next(port for port in range(20000 + offset, 30000, 2) if is_free(port) and is_free(port + 1))
+
+
+PORT_TEST = """
+    import os
+
+    def test_it(sc_auth_server):
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        assert sc_auth_server.issuer.split("/")[2] == f"127.0.0.1:{%d + worker}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "arguments"),
+    [("sc_auth_port = {}", []), ("", ["--sc-auth-port={}"]), ("sc_auth_port = 1", ["--sc-auth-port={}"])],
+    ids=["setting", "option", "option-over-setting"],
+)
+def test_first_listener_has_the_fixed_port(
+    pytester: pytest.Pytester, port: int, setting: str, arguments: list[str]
+) -> None:
+    pytester.makeini("[pytest]\n" + setting.format(port))
+    pytester.makepyfile(PORT_TEST % port)
+
+    result = pytester.runpytest("-W", "error", *(argument.format(port) for argument in arguments))
+
+    result.assert_outcomes(passed=1)
+
+
+def test_workers_add_their_number_to_the_port(pytester: pytest.Pytester, port: int) -> None:
+    pytester.makepyfile(test_one=PORT_TEST % port, test_two=PORT_TEST % port)
+
+    result = pytester.runpytest_subprocess("-n", "2", "--dist", "each", "-W", "error", f"--sc-auth-port={port}")
+
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "worker", "expected"),
+    [
+        ("", None, 0),
+        ("0", "gw3", 0),
+        ("8400", None, 8400),
+        ("8400", "gw0", 8400),
+        ("8400", "gw3", 8403),
+        ("8400", "remote", 8400),
+    ],
+)
+def test_port_of_a_worker(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, text: str, worker: str | None, expected: int
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    config = pytester.parseconfig(f"--sc-auth-port={text}")
+    if worker is not None:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+
+    assert fixed_port(config) == expected
+
+
+@pytest.mark.parametrize("text", ["http", "-1", "65536", "8400.5", "²"])
+def test_port_that_is_none_ends_the_run_at_once(run: Run, text: str) -> None:
+    result = run(ONE_TEST, ini(f"sc_auth_port = {text}"))
+
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    assert result.errlines[0] == (
+        f"ERROR: sc_auth_port={text!r} cannot be used: it takes a whole number from 0 to 65535"
+    )
+
+
+def test_worker_beyond_the_last_port_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = pytester.parseconfig("--sc-auth-port=65535")
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
+
+    with pytest.raises(pytest.UsageError, match="sc_auth_port='65535' cannot be used"):
+        fixed_port(config)
+
+
+def test_busy_port_is_one_sentence_at_the_test(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run that this test is in
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        result = run(ONE_TEST, ini(f"sc_auth_port = {port}"))
+
+    result.assert_outcomes(errors=1)
+    shown = result.stdout.str().partition("ERROR at setup of test_it")[2].splitlines()
+    assert shown[1].startswith(f"port {port} of 127.0.0.1 cannot be opened (")
+    assert shown[1].endswith("); end the program that uses it, or take port 0 for a free one")
+    assert "short test summary info" in shown[2]

@@ -1,24 +1,65 @@
 """The process's clock: held still for all who tell the time, moved for all of them, and given back."""
 
+import asyncio
 import contextlib
 import datetime
+import functools
+import os
+import threading
 import time
-from collections.abc import Callable
+import warnings
+import xml.etree.ElementTree
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import freezegun
-import freezegun.api
 import pytest
 import requests
+import time_machine
 
 from fake_server import AuthorizationServer, ProtectedApi, Reason
-from pytest_sc_auth import ProcessClock, TokenClient
+from pytest_sc_auth import ProcessClock, ServerFactory, TokenClient
+from pytest_sc_auth.settings import CLOCK_ENGINES
 
 UTC = datetime.timezone.utc
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR_LATER = NOON + timedelta(hours=1)
+NEW_YORK = "EST5EDT,M3.2.0,M11.1.0"
+HOLDS: dict[str, Callable[..., Any]] = {
+    "freezegun": freezegun.freeze_time,
+    "time-machine": functools.partial(time_machine.travel, tick=False),
+}
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process in a time zone that is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", NEW_YORK)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture(params=CLOCK_ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each of the engines."""
+    return str(request.param)
+
+
+@pytest.fixture
+def sc_auth_clock(engine: str, sc_auth_server_factory: ServerFactory) -> Iterator[ProcessClock]:
+    """The clock as the plugin makes it, with each of the engines."""
+    with ProcessClock(lambda: sc_auth_server_factory.servers, engine=engine) as clock:
+        yield clock
+
+
+@pytest.fixture
+def hold(engine: str) -> Callable[..., Any]:
+    """What a user of that engine would hold the time with."""
+    return HOLDS[engine]
 
 
 @pytest.fixture
@@ -40,12 +81,13 @@ def seen_by_code() -> set[datetime.datetime]:
 # What is seen
 
 
-def test_clock_begins_at_the_present_cut_to_the_second(request: pytest.FixtureRequest) -> None:
+def test_clock_begins_at_the_present_cut_to_the_second(engine: str) -> None:
     before = time.time()
 
-    seconds = request.getfixturevalue("sc_auth_clock").time()
+    with ProcessClock(lambda: (), engine=engine) as clock:
+        seconds = clock.time()
 
-    assert int(before) <= seconds <= freezegun.api.real_time()
+    assert int(before) <= seconds <= time.time()
     assert seconds.is_integer()
 
 
@@ -62,6 +104,7 @@ def test_time_stands_still(noon: ProcessClock) -> None:
     [("sc_auth_clock", "sc_auth_server"), ("sc_auth_server", "sc_auth_clock")],
     ids=["clock-first", "server-first"],
 )
+@pytest.mark.usefixtures("engine")
 def test_all_see_the_same_instant(request: pytest.FixtureRequest, names: tuple[str, str]) -> None:
     fixtures = {name: request.getfixturevalue(name) for name in names}
     clock, server = fixtures["sc_auth_clock"], fixtures["sc_auth_server"]
@@ -208,12 +251,14 @@ def test_server_keeps_its_skew(
     sc_auth_server_factory.stop(other)
 
 
-# Beside a user's own freezegun
+# Beside a user's own freeze_time or travel
 
 
-def test_clock_begins_where_an_outer_freeze_time_stands_and_gives_it_back(sc_auth_server: AuthorizationServer) -> None:
-    with freezegun.freeze_time(NOON):
-        with ProcessClock(lambda: (sc_auth_server,)) as clock:
+def test_clock_begins_where_an_outer_hold_stands_and_gives_it_back(
+    engine: str, hold: Callable[..., Any], sc_auth_server: AuthorizationServer
+) -> None:
+    with hold(NOON):
+        with ProcessClock(lambda: (sc_auth_server,), engine=engine) as clock:
             at_first = clock.now()
             clock.advance(hours=1)
             moved = seen_by_code() | {clock.now(), sc_auth_server.clock.now()}
@@ -233,8 +278,10 @@ def test_offset_of_an_outer_freeze_time_does_not_move_the_clock(offset: int) -> 
     assert now == HOUR_LATER
 
 
-def test_inner_freeze_time_is_seen_by_all_and_ends(noon: ProcessClock, sc_auth_server: AuthorizationServer) -> None:
-    with freezegun.freeze_time(HOUR_LATER):
+def test_inner_hold_is_seen_by_all_and_ends(
+    noon: ProcessClock, hold: Callable[..., Any], sc_auth_server: AuthorizationServer
+) -> None:
+    with hold(HOUR_LATER):
         inside = seen_by_code() | {noon.now(), sc_auth_server.clock.now()}
     after = seen_by_code() | {noon.now(), sc_auth_server.clock.now()}
 
@@ -248,46 +295,161 @@ def test_inner_freeze_time_is_seen_by_all_and_ends(noon: ProcessClock, sc_auth_s
     [lambda clock: clock.advance(60), lambda clock: clock.move_to("2030-01-01T00:00:00Z")],
     ids=["advance", "move"],
 )
-def test_clock_that_an_inner_freeze_time_holds_cannot_be_moved(
+def test_clock_cannot_be_moved_inside_an_inner_hold(
     noon: ProcessClock,
+    hold: Callable[..., Any],
     sc_auth_server: AuthorizationServer,
     move: Callable[[ProcessClock], None],
     moment: datetime.datetime,
 ) -> None:
     sc_auth_server.clock.freeze()
 
-    with freezegun.freeze_time(moment), pytest.raises(RuntimeError) as raised:
+    with hold(moment), pytest.raises(RuntimeError) as raised:
         move(noon)
 
     assert str(raised.value) == (
-        f"a freeze_time that began after sc_auth_clock holds the time at {moment.isoformat()}; "
+        f"a freeze_time or travel that began after sc_auth_clock holds the time at {moment.isoformat()}; "
         "move that one, or use sc_auth_clock.move_to in its place"
     )
     assert noon.now() == sc_auth_server.clock.now() == NOON
+
+
+# Where the engines differ
+
+
+@pytest.mark.parametrize(("engine", "is_held"), [("freezegun", False), ("time-machine", True)], indirect=["engine"])
+def test_time_time_in_a_pool_thread_is_held_by_time_machine_alone(noon: ProcessClock, is_held: bool) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(time.time).result()
+
+    assert (seen == NOON.timestamp()) is is_held
+
+
+def test_asyncio_waits_by_the_real_clock(noon: ProcessClock) -> None:
+    # A thread, so that a loop which waits for ever fails this test instead of holding the run.
+    thread = threading.Thread(target=lambda: asyncio.run(asyncio.sleep(0.001)), daemon=True)
+
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert noon.now() == NOON
+
+
+@pytest.mark.parametrize(
+    ("engine", "timer", "is_moved"),
+    [
+        ("freezegun", time.monotonic, False),  # as cachetools.TTLCache has it, from before the clock began
+        ("freezegun", time.time, False),
+        ("freezegun", lambda: time.monotonic(), True),
+        ("freezegun", lambda: time.time(), True),
+        ("time-machine", time.monotonic, False),
+        ("time-machine", time.time, True),
+        ("time-machine", lambda: time.monotonic(), False),
+        ("time-machine", lambda: time.time(), True),
+    ],
+    ids=[f"{engine}-{timer}" for engine in HOLDS for timer in ("monotonic", "time", "late-monotonic", "late-time")],
+    indirect=["engine"],
+)
+def test_minute_passes_for_a_cache_by_its_timer(noon: ProcessClock, timer: Callable[[], float], is_moved: bool) -> None:
+    end = timer() + 60
+
+    noon.advance(60)
+
+    assert (timer() >= end) is is_moved
+
+
+@pytest.mark.parametrize(("scheme", "names"), [("http", []), ("https", ["SystemTimeWarning"])])
+def test_urllib3_warns_of_a_time_before_2025_over_https_alone(
+    noon: ProcessClock, sc_auth_api: ProtectedApi, scheme: str, names: list[str]
+) -> None:
+    noon.move_to("2020-01-01T00:00:00Z")
+
+    with warnings.catch_warnings(record=True) as caught, contextlib.suppress(requests.exceptions.SSLError):
+        warnings.simplefilter("always")
+        requests.get(sc_auth_api.url.replace("http:", f"{scheme}:"))
+
+    assert [warning.category.__name__ for warning in caught] == names
+
+
+@pytest.mark.parametrize(("engine", "hour"), [("freezegun", 12), ("time-machine", 7)], indirect=["engine"])
+def test_time_without_a_zone_is_local_with_time_machine_alone(new_york: None, noon: ProcessClock, hour: int) -> None:
+    assert datetime.datetime.now().hour == hour
+    assert os.environ["TZ"] == NEW_YORK
 
 
 # Its end
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["passes", "fails"])
-def test_time_is_given_back_at_the_end(fails: bool) -> None:
+def test_time_is_given_back_at_the_end(engine: str, fails: bool) -> None:
     before = time.time()
 
-    with contextlib.suppress(AssertionError), ProcessClock(lambda: ()) as clock:
+    with contextlib.suppress(AssertionError), ProcessClock(lambda: (), engine=engine) as clock:
         clock.advance(days=365)
         assert not fails
 
     assert before <= time.time() < before + 3600
 
 
-def test_pytest_measures_how_long_the_test_really_took(pytester: pytest.Pytester) -> None:
+def test_pytest_measures_how_long_the_test_really_took(pytester: pytest.Pytester, engine: str) -> None:
     pytester.makepyfile("def test_it(sc_auth_clock): sc_auth_clock.advance(days=365)")
 
-    reports = pytester.inline_run("-W", "error").getreports("pytest_runtest_logreport")
+    run = pytester.inline_run("-W", "error", "-o", f"sc_auth_clock_engine={engine}", "--junitxml=junit.xml")
 
+    reports = run.getreports("pytest_runtest_logreport")
+    junit = xml.etree.ElementTree.parse(pytester.path / "junit.xml").iter()
     assert [(report.when, report.outcome) for report in reports] == [
         ("setup", "passed"),
         ("call", "passed"),
         ("teardown", "passed"),
     ]
-    assert all(0 <= report.duration < 60 for report in reports)
+    shown = [float(element.attrib["time"]) for element in junit if "time" in element.attrib]
+    assert len(shown) == 2
+    assert all(0 <= seconds < 60 for seconds in [*shown, *(report.duration for report in reports)])
+
+
+# The suite's choice
+
+
+@pytest.mark.parametrize(
+    ("setting", "engine"),
+    [("", "freezegun"), ("sc_auth_clock_engine = freezegun", "freezegun")]
+    + [("sc_auth_clock_engine = time-machine", "time-machine")],
+    ids=["default", "freezegun", "time-machine"],
+)
+def test_suite_chooses_the_engine_and_no_other_is_loaded(pytester: pytest.Pytester, setting: str, engine: str) -> None:
+    pytester.makeini(f"[pytest]\n{setting}")
+    pytester.makepyfile(
+        f"""
+        import sys
+        import time_machine
+
+        def test_it(sc_auth_clock):
+            assert time_machine.escape_hatch.is_travelling() is {engine == "time-machine"}
+            assert ("freezegun" in sys.modules) is {engine == "freezegun"}
+        """
+    )
+
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("sundial", "it takes freezegun or time-machine"),
+        ("time-machine", "it is not installed; pip install 'pytest-sc-auth[time-machine]'"),
+    ],
+    ids=["unknown", "not-installed"],
+)
+def test_engine_that_is_not_there_ends_the_run_at_once(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, engine: str, reason: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+
+    result = pytester.runpytest("-o", f"sc_auth_clock_engine={engine}")
+
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [
+        f"ERROR: sc_auth_clock_engine={engine!r} cannot be used: {reason}"
+    ]

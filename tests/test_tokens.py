@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from joserfc import jws
 from joserfc.jwk import RSAKey
 from werkzeug.test import Client, TestResponse
 
-from fake_server import AuthorizationServer, Clock, Reason, Refusal, RegisteredClient
+from fake_server import AuthorizationServer, Clock, Options, Reason, Refusal, RegisteredClient
 from fake_server.keys import KeySource, SigningKeys
 from fake_server.tokens import TokenStore, fingerprint
 
@@ -93,7 +94,9 @@ def workshop(
     server: AuthorizationServer, client: RegisteredClient, keys: KeySource, own_key: rsa.RSAPrivateKey
 ) -> Workshop:
     """What is at hand to forge tokens of the server."""
-    return Workshop(server.mint(client), keys.shared(), own_key)
+    key = keys.shared()
+    assert isinstance(key, RSAKey)
+    return Workshop(server.mint(client), key, own_key)
 
 
 def own_public_jwk(workshop: Workshop) -> dict[str, Any]:
@@ -210,10 +213,16 @@ def flip_spare_bit(text: str) -> str:
             lambda it: it.with_signature(flip_spare_bit), Reason.BAD_SIGNATURE, BAD_SIGNATURE, id="altered-spare-bit"
         ),
         pytest.param(
-            lambda it: it.with_signature(lambda text: text[:-4]), Reason.BAD_SIGNATURE, BAD_SIGNATURE, id="cut-short"
+            lambda it: it.with_signature(lambda text: text[:-4]),
+            Reason.BAD_SIGNATURE,
+            "the token is cut short: its signature has 338 characters, 342 are right",
+            id="cut-short",
         ),
         pytest.param(
-            lambda it: it.with_signature(lambda text: ""), Reason.BAD_SIGNATURE, BAD_SIGNATURE, id="without-signature"
+            lambda it: it.with_signature(lambda text: ""),
+            Reason.BAD_SIGNATURE,
+            "the token is cut short: its signature has 0 characters, 342 are right",
+            id="without-signature",
         ),
     ],
 )
@@ -271,6 +280,7 @@ def test_forged_token_is_rejected(
         pytest.param(lambda it: it.with_signed_payload(b'{"iss":"\xff"}'), id="payload-not-utf8"),
         pytest.param(lambda it: it.with_signed_payload(b'{"exp":' + b"9" * 5000 + b"}"), id="payload-endless-number"),
         pytest.param(lambda it: it.with_signed_payload(b'{"a":' * 20_000 + b"1" + b"}" * 20_000), id="payload-deep"),
+        pytest.param(lambda it: it.with_signed_payload(b"[" * 2000 + b"]" * 2000), id="payload-deep-in-few-octets"),
     ],
 )
 def test_malformed_token_is_rejected(
@@ -356,7 +366,7 @@ MINTED: list[Any] = [
     ),
     pytest.param({"scp": []}, Reason.INSUFFICIENT_SCOPE, None, id="scp-an-empty-list"),
     pytest.param({"scp": None}, Reason.INSUFFICIENT_SCOPE, None, id="no-scp"),
-    pytest.param({"scp": "ingr.api"}, Reason.INSUFFICIENT_SCOPE, None, id="scp-a-text"),
+    pytest.param({"scp": "ingr.api.read other"}, Reason.INSUFFICIENT_SCOPE, None, id="scp-a-text"),
     pytest.param({"scp": [1, {}]}, Reason.INSUFFICIENT_SCOPE, None, id="scp-of-no-texts"),
     pytest.param({"scp": ["ingr.api.read"]}, Reason.INSUFFICIENT_SCOPE, None, id="scp-that-only-begins-so"),
 ]
@@ -390,6 +400,7 @@ def test_token_with_wrong_claims_is_rejected(
         pytest.param({"nbf": NOON}, id="valid-since-now"),
         pytest.param({"nbf": NOON - 0.5}, id="valid-since-a-moment"),
         pytest.param({"scp": ["other", "ingr.api"]}, id="scope-among-others"),
+        pytest.param({"scp": "other ingr.api"}, id="scope-among-others-in-a-text"),
         pytest.param({"iat": None}, id="no-iat"),
         pytest.param({"iat": NOON + 3600}, id="iat-to-come"),
         pytest.param({"extra": {"a": [1]}}, id="unknown-claim"),
@@ -630,6 +641,95 @@ def test_expire_all_ends_tokens_whatever_their_iat(
 
     assert call_api(earlier).status_code == 401
     assert call_api(later).status_code == 200
+
+
+# Opaque tokens
+
+
+@pytest.fixture
+def opaque(keys: KeySource) -> AuthorizationServer:
+    """A server with one client, whose tokens are random texts."""
+    server = AuthorizationServer(Options(token_format="opaque"), base_url=ISSUER, keys=keys)
+    server.clock.freeze()
+    server.clock.move_to(NOON)
+    server.register("smart-client", "smart-secret")
+    return server
+
+
+def call(server: AuthorizationServer, token: str) -> TestResponse:
+    return Client(server).get(server.api.url + "/Tags", headers={"Authorization": f"Bearer {token}"})
+
+
+def test_opaque_token_says_nothing_and_is_accepted(opaque: AuthorizationServer) -> None:
+    form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+    answer = Client(opaque).post(opaque.token_url, data=form, auth=("smart-client", "smart-secret")).json
+    assert answer is not None
+
+    response = call(opaque, answer["access_token"])
+
+    assert re.fullmatch(r"[\w-]{43}", answer["access_token"], re.ASCII)
+    assert list(answer) == ["token_type", "expires_in", "access_token", "scope"]
+    assert response.json is not None
+    assert (response.json["claims"]["cid"], response.json["claims"]["exp"]) == ("smart-client", NOON + 3600)
+    assert answer["access_token"] != opaque.mint()
+
+
+OPAQUE_ENDS: list[Any] = [
+    pytest.param(lambda it, token: it.revoke(token), Reason.REVOKED_TOKEN, id="revoke"),
+    pytest.param(lambda it, token: it.expire(token), Reason.EXPIRED_TOKEN, id="expire"),
+    pytest.param(lambda it, token: it.expire_all(), Reason.EXPIRED_TOKEN, id="expire-all"),
+    pytest.param(lambda it, token: it.clock.advance(3600), Reason.EXPIRED_TOKEN, id="time"),
+]
+
+
+@pytest.mark.parametrize(("end", "reason"), OPAQUE_ENDS)
+def test_opaque_token_ends_as_others_do(
+    opaque: AuthorizationServer, end: Callable[[AuthorizationServer, str], None], reason: Reason
+) -> None:
+    token = opaque.mint()
+
+    end(opaque, token)
+
+    assert (call(opaque, token).status_code, call(opaque, opaque.mint()).status_code) == (401, 200)
+    assert opaque.api_requests[0].reason is reason
+
+
+def test_opaque_token_outlives_a_rotation_of_keys(opaque: AuthorizationServer) -> None:
+    token = opaque.mint()
+
+    opaque.rotate_keys(publish_old=False)
+
+    assert call(opaque, token).status_code == 200
+
+
+def test_unknown_opaque_token_is_refused_with_its_likely_cause(opaque: AuthorizationServer, workshop: Workshop) -> None:
+    statuses = [call(opaque, token).status_code for token in (workshop.token, opaque.mint()[:-1], "é")]
+
+    assert statuses == [401, 401, 401]
+    assert {entry.reason for entry in opaque.api_requests} == {Reason.FOREIGN_TOKEN}
+    assert opaque.api_requests[1].diagnosis == (
+        "this server has issued no such token (42 characters came, its own have 43): "
+        "does the code under test keep tokens in a module, from one test to the next?"
+    )
+
+
+@pytest.mark.parametrize("value", ["", "opaque", "\ud800"], ids=["empty", "other", "surrogate"])
+def test_ending_an_opaque_token_that_is_unknown_is_an_error(opaque: AuthorizationServer, value: str) -> None:
+    with pytest.raises(ValueError, match="^this is no token of this server: this server has issued no such token"):
+        opaque.revoke(value)
+
+
+def test_claims_of_an_opaque_token_stay_what_they_were(opaque: AuthorizationServer) -> None:
+    token, claims = opaque.mint(), {"tenant": 7}
+    with_claims = opaque.mint(claims=claims)
+    opaque.api.get("/Tags", lambda request, claims: claims.clear())
+
+    claims["tenant"] = 8
+    statuses = [call(opaque, token).status_code for _ in range(2)]
+    opaque.api.get("/Tags", lambda request, claims: claims["tenant"])
+
+    assert statuses == [200, 200]
+    assert call(opaque, with_claims).json == 7
 
 
 # The store itself

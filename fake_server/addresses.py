@@ -1,0 +1,124 @@
+"""Where a server is found: the paths by which it routes, and the URLs that it tells its clients."""
+
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from fake_server.dialects import Dialect
+
+__all__ = ["API_PATH", "TOKEN_PATH", "WELL_KNOWN", "Addresses"]
+
+# The token endpoint has this path in every dialect, besides the dialect's own.
+TOKEN_PATH = "/v1/token"
+API_PATH = "/sc/datalake/v1"
+# RFC 8414, section 3, and OpenID Connect Discovery, section 4.
+WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+_PORTS = {"http": 80, "https": 443}
+_Host = tuple[str, str | None, int | None]
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Hold a server's URLs; those of another host are answered by an interception, and routed by `mount_path`."""
+
+    dialect: Dialect
+    mount_path: str
+    base_url: str
+    token_url: str
+    api_url: str
+
+    @classmethod
+    def below(cls, base_url: str, dialect: Dialect) -> "Addresses":
+        """Return the addresses of a server that is reached at its base URL."""
+        return cls(dialect, urlsplit(base_url).path, base_url, base_url + dialect.token_path, base_url + API_PATH)
+
+    def published(self, token_url: str | None, api_url: str | None) -> "Addresses":
+        """Return the same server's addresses at other URLs; None leaves one as it is. Raises ValueError for no URL."""
+        for name, url in (("token_url", token_url), ("api_url", api_url)):
+            if url is not None:
+                _check(name, url)
+        base_url = self.base_url
+        if token_url is not None:
+            parts = urlsplit(token_url)
+            path = parts.path.rstrip("/")
+            known = [end for end in (self.dialect.token_path, TOKEN_PATH) if path.endswith(end)]
+            # A token URL of another shape has its siblings beside it.
+            path = path.removesuffix(known[0]) if known else path.rpartition("/")[0]
+            base_url = f"{parts.scheme}://{parts.netloc}{path}"
+        return Addresses(
+            self.dialect,
+            self.mount_path,
+            base_url,
+            token_url or self.token_url,
+            (api_url or self.api_url).rstrip("/"),
+        )
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of the tokens, and where the metadata is found."""
+        return self.base_url + self.dialect.issuer_path
+
+    @property
+    def jwks_uri(self) -> str:
+        """Where the signing keys are published."""
+        return self.base_url + self.dialect.jwks_path
+
+    @property
+    def introspection_url(self) -> str | None:
+        """Where tokens are introspected, if the vendor has that."""
+        return self._below(self.dialect.introspection_path)
+
+    @property
+    def revocation_url(self) -> str | None:
+        """Where tokens are revoked, if the vendor has that."""
+        return self._below(self.dialect.revocation_path)
+
+    def path_of(self, url: str) -> str | None:
+        """Return the path by which the server routes a request for one of its URLs, or None for another's URL."""
+        parts = urlsplit(url)
+        points, trees = self._routes_at(_host(parts))
+        exact = points.get(parts.path.rstrip("/"))
+        if exact is not None:
+            return exact
+        found = [path for path in trees if f"{parts.path}/".startswith(f"{path}/")]
+        if not found:
+            return None
+        longest = max(found, key=len)
+        return trees[longest] + parts.path[len(longest) :]
+
+    def _routes_at(self, host: _Host) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the server's own paths by the published ones at a host: of single URLs, and of whole trees."""
+        token, api, base, issuer = map(urlsplit, (self.token_url, self.api_url, self.base_url, self.issuer))
+        points: dict[str, str] = {}
+        trees: dict[str, str] = {}
+        if _host(base) == host:
+            trees[base.path] = self.mount_path
+            for name in WELL_KNOWN if issuer.path else ():
+                points[name + issuer.path] = name + self.mount_path + self.dialect.issuer_path
+        if _host(api) == host:
+            trees[api.path] = self.mount_path + API_PATH
+        if _host(token) == host:
+            points[token.path.rstrip("/")] = self.mount_path + self.dialect.token_path
+        return points, trees
+
+    def _below(self, path: str | None) -> str | None:
+        return None if path is None else self.base_url + path
+
+
+def _check(name: str, url: str) -> None:
+    if not (_is_plain(url) and url.isascii() and url.isprintable() and " " not in url):
+        raise ValueError(
+            f"{name}={url!r} cannot be used: it takes an http or https URL in ASCII, without user, query and fragment"
+        )
+
+
+def _is_plain(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = _host(parts)
+    except ValueError:  # a port that is none, brackets without an address
+        return False
+    return bool(scheme in _PORTS and host and port and not {"@", "?", "#"} & set(url))
+
+
+def _host(parts: SplitResult) -> _Host:
+    return parts.scheme, parts.hostname, _PORTS.get(parts.scheme) if parts.port is None else parts.port

@@ -1,0 +1,142 @@
+"""How an answer is made and entered in the journal, the same at every endpoint.
+
+The entry is written before the answer leaves, so that who has the answer finds the entry.
+"""
+
+import base64
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from werkzeug.wrappers import Request, Response
+
+from fake_server.clock import utc
+from fake_server.refusals import Reason, Refusal
+from fake_server.rules import bent_rules
+from fake_server.state import ServerState
+
+__all__ = ["CLIP", "SHOWN", "answer_in_dialect", "answer_refusal", "record", "record_refusal"]
+
+CLIP = 200  # characters of a client's own words that the journal keeps
+# Where a listener finds how a request may be shown in its log.
+SHOWN = "fake_server.shown"
+_CLIENTS_WORDS = ("method", "path", "grant_type", "scope", "diagnosis")
+_JWT = re.compile(r"eyJ[\w-]{8,}[\w.-]*", re.IGNORECASE)
+_OPAQUE_LENGTH = 43
+_OPAQUE = re.compile(rf"[\w-]{{{_OPAQUE_LENGTH},}}", re.ASCII)
+_SHORTEST = 4  # characters of a secret that can be told from other words
+
+
+def answer_in_dialect(
+    state: ServerState, members: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with these members; without any, it has no body."""
+    text = json.dumps(members, separators=(",", ":")) if members else ""
+    response = Response(text, status, dict(headers or {}), content_type=state.dialect.content_type)
+    if not text:
+        del response.headers["Content-Type"]
+    return response
+
+
+def answer_refusal(
+    state: ServerState, request: Request, endpoint: str, refusal: Refusal, *, status: int | None = None, **asked: Any
+) -> Response:
+    """Refuse a request in the words of the server's dialect, with another status where one is given."""
+    answer = state.dialect.error(refusal.reason, endpoint)
+    if status is not None:
+        answer = dataclasses.replace(answer, status=status)
+    record_refusal(state, request, endpoint, refusal, status=answer.status, error=answer.error or None, **asked)
+    now = state.clock.now()
+    headers = {**state.dialect.error_headers, **answer.headers(now)}
+    response = answer_in_dialect(state, answer.body(answer, now), answer.status, headers)
+    challenge = state.dialect.challenge(state.addresses.issuer) if answer.status == 401 else None
+    if challenge is not None:
+        response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def record(
+    state: ServerState, request: Request, endpoint: str, status: int, *, token_ends: float | None = None, **facts: Any
+) -> None:
+    """Enter an exchange in the journal; `token_ends` is when an issued token does, in Unix seconds."""
+    # The path without the query, where a client may have put its secret; cut when it is clean, as half a secret would
+    # not be found.
+    facts |= {"method": request.method[: 2 * CLIP], "path": (request.root_path + request.path)[: 2 * CLIP]}
+    facts |= _without_secrets(state, {name: facts[name] for name in _CLIENTS_WORDS if facts.get(name)})
+    facts |= {name: facts[name][:CLIP] for name in ("grant_type", "scope") if facts.get(name)}
+    method, path = facts.pop("method")[:CLIP], facts.pop("path")
+    request.environ[SHOWN] = f"{method} {path}"
+    state.journal.record(
+        clock=state.clock,
+        endpoint=endpoint,
+        method=method,
+        path=path.removeprefix(state.addresses.mount_path)[:CLIP],
+        status=status,
+        token_expires_at=None if token_ends is None else utc(token_ends),
+        bent_rules=bent_rules(request, endpoint, state.clients, reads_raw=state.options.basic_decoding == "raw"),
+        **facts,
+    )
+
+
+def record_refusal(
+    state: ServerState, request: Request, endpoint: str, refusal: Refusal, *, status: int, **facts: Any
+) -> None:
+    """Enter a refused exchange, with what only the test's author learns of it."""
+    facts["client_id"] = facts.get("client_id") or refusal.client_id
+    record(state, request, endpoint, status, reason=refusal.reason, diagnosis=refusal.diagnosis, **facts)
+
+
+def _without_secrets(state: ServerState, texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Take secrets and tokens out of a client's own words, where it put them in the wrong place."""
+    together = "\n".join(texts.values()).lower()  # a method comes in upper case, a media type in lower case
+    found = [
+        shape
+        for client in tuple(state.clients.values())
+        for secret in (client.client_secret, *client.earlier_secrets)
+        for shape in _shapes(secret)
+        if shape in together
+    ]
+    # Opaque tokens have no mark but their length, which few other words have.
+    is_opaque = state.options.token_format == "opaque" and max(map(len, texts.values())) >= _OPAQUE_LENGTH
+    if not found and not is_opaque and "eyj" not in together:
+        return texts  # nearly always, and quicker
+    return {name: _clean(text, found, is_opaque=is_opaque) for name, text in texts.items()}
+
+
+def _clean(text: str, found: Iterable[str], *, is_opaque: bool) -> str:
+    for shape in found:
+        text = re.sub(re.escape(shape), "…", text, flags=re.IGNORECASE)
+    text = _JWT.sub("eyJ…", text)
+    return _OPAQUE.sub("…", text) if is_opaque else text
+
+
+@lru_cache(maxsize=4096)
+def _shapes(secret: str) -> tuple[str, ...]:
+    """Return a secret as clients write it, encoded or not, in lower case, the longest first."""
+    if len(secret) < _SHORTEST:
+        return ()
+    encoded = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    as_header = secret.encode().decode("latin-1")  # WSGI has headers so
+    escaped = {as_header, *(repr(text)[1:-1] for text in (secret, as_header))}
+    shapes = encoded | escaped | {part for text in encoded for part in _in_base64(text)}
+    return tuple(sorted({shape.lower() for shape in shapes}, key=lambda shape: (-len(shape), shape)))
+
+
+def _in_base64(text: str) -> Iterable[str]:
+    """Return what base64 makes of a text, whatever stands before it and behind it, as in Basic credentials."""
+    for shift, strange in enumerate((0, 2, 3)):
+        octets = b"\0" * shift + text.encode()
+        part = base64.b64encode(octets).decode()[strange : len(octets) * 8 // 6]
+        yield from {part, quote(part, safe="")}
+
+
+def answer_failure(state: ServerState, request: Request, error: Exception) -> Response:
+    """Answer 500 where the answer itself cannot be made, because the test's own dialect or callable raised."""
+    diagnosis = f"the answer could not be made: {type(error).__name__}"
+    record_refusal(state, request, "other", Refusal(Reason.ANSWER_FAILED, diagnosis), status=500)
+    text = json.dumps({"error": "server_error", "error_description": "The test's own code raised an exception."})
+    return Response(text, 500, content_type="application/json")

@@ -1,0 +1,53 @@
+"""How many token requests are under way at once, and the gate that keeps them until all have come."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from fake_server.faults import Waiting
+
+__all__ = ["Flight"]
+
+
+class Flight:
+    """Count the token requests under way, and hold them back where a test wants that; `waiting` ends a hold early."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._to_come = 0
+        self._barrier: threading.Barrier | None = None
+
+    def hold(self, number: int, moment: float) -> None:
+        """Keep the next requests until so many have come, or a moment (seconds) has passed.
+
+        Raises ValueError for a number below 1, or a moment that is no time.
+        """
+        if number < 1:
+            raise ValueError(f"hold({number!r}) cannot be used: it takes how many requests are to come, from 1")
+        if not 0 <= moment <= threading.TIMEOUT_MAX:
+            raise ValueError(f"moment={moment!r} cannot be used: it takes a number of seconds from 0")
+        with self._lock:
+            self._barrier, self._to_come = threading.Barrier(number, timeout=moment), number
+
+    @contextlib.contextmanager
+    def enter(self) -> Iterator[int]:
+        """Count a request in and out; gives how many others are under way."""
+        with self._lock:
+            others, barrier = self._under_way, self._barrier
+            self._under_way += 1
+            self._to_come -= 1
+            if not self._to_come:
+                self._barrier = None  # the next one finds the gate open
+        try:
+            if barrier is not None:
+                self._wait_at(barrier)
+            yield others
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _wait_at(self, barrier: threading.Barrier) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError), self._waiting.ended_by(barrier.abort):
+            barrier.wait()

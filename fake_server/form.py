@@ -1,0 +1,88 @@
+"""The form in a request's body, as the token endpoint and its siblings take it (RFC 6749, section 3.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wrappers import Request
+
+from fake_server.diagnoses import why_missing_parameter
+from fake_server.refusals import Reason, Refusal
+
+__all__ = ["MAX_BODY", "UNDERSCORED", "Form", "read_body", "read_form"]
+
+MAX_BODY = 64 * 1024
+# Where a listener keeps the names of headers with an underscore, which no WSGI server hands on.
+UNDERSCORED = "fake_server.underscored_headers"
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Form:
+    """Hold the parameters of a body, and what tells why one is not there: the body's text and the query's names."""
+
+    parameters: Mapping[str, str]
+    text: str
+    query: frozenset[str]
+
+    def why_missing(self, name: str) -> str:
+        """Say why there is no parameter of that name."""
+        return why_missing_parameter(name, self.text, self.query) or f"the body has no {name}"
+
+
+def read_form(request: Request, *, joins_duplicates: bool = False) -> Form:
+    """Return a form, the empty parameters left out as RFC 6749 section 3.2 demands.
+
+    A parameter that is there twice is refused, or read as one that is joined by a comma. Raises Refusal for
+    that, another content type, and a body that is too large, cut short or not UTF-8.
+    """
+    _check_content_type(request)
+    text = _read_text(request)
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Refusal(Reason.BODY_NOT_UTF8, "a parameter's percent-encoded octets are not UTF-8") from error
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name in parameters and not joins_duplicates:
+            times = sum(other == name for other, _ in pairs)
+            way = "send it once, its words parted by blanks" if name == "scope" else "send it once"
+            raise Refusal(Reason.DUPLICATED_PARAMETER, f"the body has {name!r:.60} {times} times; {way}")
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    present = {name: value for name, value in parameters.items() if value}
+    return Form(present, text, frozenset(request.args))
+
+
+def _check_content_type(request: Request) -> None:
+    if not request.mimetype:
+        misnamed = next((name for name in request.environ.get(UNDERSCORED, ()) if name.lower() == "content_type"), None)
+        cause = f"; {misnamed}, with an underscore, is another header" if misnamed else ""
+        raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {_FORM}{cause}")
+    if request.mimetype != _FORM:
+        way = "; in requests and httpx pass data=, not json=" if request.mimetype == "application/json" else ""
+        raise Refusal(
+            Reason.WRONG_CONTENT_TYPE, f"the body is announced as {request.mimetype!r:.60}; send {_FORM}{way}"
+        )
+
+
+def read_body(request: Request) -> bytes:
+    """Return the body, and keep it in the request. Raises Refusal when it is cut short."""
+    try:
+        return request.get_data(cache=True)
+    except ClientDisconnected as error:
+        raise Refusal(Reason.BODY_CUT_SHORT, "the body ended before its Content-Length was reached") from error
+
+
+def _read_text(request: Request) -> str:
+    # One octet more than allowed: werkzeug cuts a body without Content-Length off at its limit, and says nothing.
+    request.max_content_length = MAX_BODY + 1
+    try:
+        body = read_body(request)
+        if len(body) > MAX_BODY:
+            raise RequestEntityTooLarge
+        return body.decode()
+    except RequestEntityTooLarge as error:
+        raise Refusal(Reason.BODY_TOO_LARGE, f"the body is larger than {MAX_BODY} octets") from error
+    except UnicodeDecodeError as error:
+        raise Refusal(Reason.BODY_NOT_UTF8, f"octet {error.start} of the body is not UTF-8") from error

@@ -1,0 +1,230 @@
+"""The rules of RFC 6749 and 6750 that a client can bend, and some servers let pass.
+
+The ids are those of tests/test_rfc_*.py. A request is judged by its own words, whatever the server answers: a fault
+that a test armed bends no rule of the client's.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
+
+from fake_server.clients import RegisteredClient
+
+__all__ = ["bent_rules"]
+
+_FORM = "application/x-www-form-urlencoded"
+_GRANT_TYPE = "client_credentials"
+_CREDENTIALS = frozenset({"client_id", "client_secret", "client_assertion"})
+_TOKEN = ("token",)
+_AUTHENTICATED = ("token", "introspection", "revocation")
+_API = ("api",)
+# RFC 6749, appendix B, and what some encoders leave as it is, to no harm.
+_NEEDS_ENCODING = re.compile(r"[^A-Za-z0-9*._~-]")
+# RFC 6749, appendix A.4; RFC 6750, section 2.1
+_SCOPE_CHARACTERS = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*")
+_BEARER = re.compile(r"(?i:bearer) +[A-Za-z0-9._~+/-]+=*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """Hold the words of a request.
+
+    - `is_form`: the body is announced as a form, and is UTF-8.
+    - `form`: None where the body is no form, or cannot be read.
+    - `raw_pairs`: what Basic credentials must not decode to, as it was to be encoded.
+    """
+
+    method: str
+    authorization: str | None
+    query: MultiDict[str, str]
+    is_form: bool
+    form: Sequence[tuple[str, str]] | None
+    raw_pairs: Collection[str]
+
+    @property
+    def is_token_request(self) -> bool:
+        return self.method == "POST" and self.form is not None
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        return {name: value for name, value in self.form or () if value}
+
+    @cached_property
+    def are_bearer(self) -> Sequence[bool]:
+        """Tell of each part of the Authorization header whether it is a right Bearer one."""
+        parts = () if self.authorization is None else self.authorization.split(",")
+        return [_BEARER.fullmatch(part.strip()) is not None for part in parts]
+
+    @cached_property
+    def basic(self) -> str | None:
+        """What Basic credentials decode to: empty where they do not, None where there are none."""
+        scheme, _, encoded = (self.authorization or "").strip().partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            octets = base64.b64decode(encoded.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return ""
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
+
+    @property
+    def token_places(self) -> int:
+        return sum(self.are_bearer) + ("access_token" in self.query) + ("access_token" in self.parameters)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    text: str
+    endpoints: tuple[str, ...]
+    is_bent: Callable[[_Asked], bool]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.text})"
+
+
+def _has_two_proofs(asked: _Asked) -> bool:
+    proofs = {"client_secret", "client_assertion"} & set(asked.parameters)
+    return len(proofs) + (asked.authorization is not None) > 1
+
+
+def _has_no_proof(asked: _Asked) -> bool:
+    proofs = {"client_secret", "client_assertion"} & {*asked.parameters, *asked.query}
+    return asked.is_token_request and asked.basic is None and not proofs
+
+
+def _repeats_a_parameter(asked: _Asked) -> bool:
+    pairs = asked.form or ()
+    return len({name for name, _ in pairs}) < len(pairs) or any(len(values) > 1 for _, values in asked.query.lists())
+
+
+def _is_no_form(asked: _Asked) -> bool:
+    misplaced = {"grant_type", "scope"} & set(asked.query)
+    return asked.method == "POST" and (bool(misplaced) or not asked.is_form)
+
+
+def _has_blanks_too_many(asked: _Asked) -> bool:
+    scope = asked.parameters.get("scope", "")
+    return scope != " ".join(scope.split())
+
+
+_RULES = (
+    _Rule(
+        "A02",
+        "RFC 6749, section 2.3.1: id and secret are form-encoded before base64",
+        _AUTHENTICATED,
+        lambda asked: asked.basic in asked.raw_pairs,
+    ),
+    _Rule(
+        "A04",
+        "RFC 6749, section 2.3.1: credentials are never sent in the URL",
+        _AUTHENTICATED,
+        lambda asked: not _CREDENTIALS.isdisjoint(asked.query),
+    ),
+    _Rule("A05", "RFC 6749, section 2.3: a request authenticates by one method only", _AUTHENTICATED, _has_two_proofs),
+    _Rule(
+        "A09",
+        "RFC 7617, section 2: Basic credentials are id, colon and secret in base64",
+        _AUTHENTICATED,
+        lambda asked: asked.basic is not None and ":" not in asked.basic,
+    ),
+    _Rule(
+        "A10",
+        "RFC 6749, section 3.2: a token request is a POST",
+        _TOKEN,
+        lambda asked: asked.method not in ("POST", "OPTIONS"),  # the latter is a browser's, and asks for no token
+    ),
+    _Rule("A13", "RFC 6749, section 3.2: a parameter is sent once", _AUTHENTICATED, _repeats_a_parameter),
+    _Rule(
+        "A16",
+        "RFC 6749, section 4.4.2: grant_type is client_credentials, in lower case",
+        _TOKEN,
+        lambda asked: asked.is_token_request and asked.parameters.get("grant_type", "") != _GRANT_TYPE,
+    ),
+    _Rule(
+        "A17",
+        "RFC 6749, section 4.4.2: parameters are sent in the body, as application/x-www-form-urlencoded in UTF-8",
+        _AUTHENTICATED,
+        _is_no_form,
+    ),
+    _Rule("A18", "RFC 6749, section 4.4.2: the client authenticates", _TOKEN, _has_no_proof),
+    _Rule("A20", "RFC 6749, section 3.3: scopes are parted by one space each", _TOKEN, _has_blanks_too_many),
+    _Rule(
+        "A23",
+        "RFC 6749, appendix A.4: a scope is of printable ASCII, without quotation mark and backslash",
+        _TOKEN,
+        lambda asked: not _SCOPE_CHARACTERS.fullmatch(asked.parameters.get("scope", "")),
+    ),
+    _Rule(
+        "C01",
+        "RFC 6750, section 2.1: the Authorization header is Bearer, a blank and the token",
+        _API,
+        lambda asked: not all(asked.are_bearer),
+    ),
+    _Rule("C02", "RFC 6750, section 2: a token is sent once, in one place", _API, lambda asked: asked.token_places > 1),
+    _Rule(
+        "C03",
+        "RFC 6750, section 2.2: a token is not sent in the body of a GET",
+        _API,
+        lambda asked: asked.method in ("GET", "HEAD") and "access_token" in asked.parameters,
+    ),
+    _Rule(
+        "C04",
+        "RFC 6750, section 2.3: a token is not sent in the URL",
+        _API,
+        lambda asked: "access_token" in asked.query,
+    ),
+)
+
+_BY_ENDPOINT = {
+    endpoint: tuple(rule for rule in _RULES if endpoint in rule.endpoints) for endpoint in (*_AUTHENTICATED, *_API)
+}
+
+
+def bent_rules(
+    request: Request, endpoint: str, clients: Mapping[str, RegisteredClient], *, reads_raw: bool
+) -> tuple[str, ...]:
+    """Return the rules that a request bends, each with its id.
+
+    `reads_raw`: the server takes Basic credentials raw only, so that a client has to send them so.
+    """
+    rules = _BY_ENDPOINT.get(endpoint, ())
+    if not rules:
+        return ()
+    is_form, form = _read_form(request)
+    asked = _Asked(
+        method=request.method,
+        authorization=request.headers.get("Authorization"),
+        query=request.args,
+        is_form=is_form,
+        form=form,
+        raw_pairs=() if reads_raw or endpoint == "api" else _raw_pairs(clients),
+    )
+    return tuple(str(rule) for rule in rules if rule.is_bent(asked))
+
+
+def _read_form(request: Request) -> tuple[bool, Sequence[tuple[str, str]] | None]:
+    if request.mimetype != _FORM or request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        return False, None
+    try:
+        return True, parse_qsl(request.get_data(cache=True).decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        return False, None
+    except HTTPException:  # too large, or cut short
+        return True, None
+
+
+def _raw_pairs(clients: Mapping[str, RegisteredClient]) -> Collection[str]:
+    pairs = [(client.client_id, client.client_secret) for client in tuple(clients.values())]
+    return [":".join(pair) for pair in pairs if _NEEDS_ENCODING.search("".join(pair))]

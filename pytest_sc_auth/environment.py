@@ -1,0 +1,66 @@
+"""The environment variables that the code under test reads its settings from, by the project's own mapping."""
+
+import dataclasses
+import os
+import re
+import string
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fake_server import Credentials
+
+__all__ = ["CA_VARIABLES", "check_no_real_values", "environment_for", "read_mapping", "without_proxy"]
+
+# Where requests, OpenSSL's users, curl and Node look for the CAs that they trust.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_NO_PROXY = ("no_proxy", "NO_PROXY")
+_LOOPBACK = "127.0.0.1,localhost,::1"
+_NAME = re.compile(r"[^\s=]+")
+
+
+def read_mapping(lines: Iterable[str]) -> dict[str, str]:
+    """Return the templates of lines such as `API_TOKEN_URL = {token_url}` by their variable's name.
+
+    Raises ValueError for a line of another shape.
+    """
+    mapping = {}
+    for line in lines:
+        name, equals, template = (part.strip() for part in line.partition("="))
+        if not equals or not template or not _NAME.fullmatch(name):
+            raise ValueError(f"{line!r} in sc_auth_env is not of the shape NAME = {{token_url}}")
+        mapping[name] = template
+    return mapping
+
+
+def environment_for(mapping: Mapping[str, str], credentials: "Credentials") -> dict[str, str]:
+    """Return the variables' values for these credentials. Raises ValueError for a field that they do not have."""
+    values = {field.name: getattr(credentials, field.name) for field in dataclasses.fields(credentials)}
+    environment = {}
+    for name, template in mapping.items():
+        try:
+            environment[name] = string.Formatter().vformat(template, (), values)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            fields = ", ".join(f"{{{field}}}" for field in values)
+            raise ValueError(f"{name} in sc_auth_env has {template!r}; the fields are {fields}") from error
+    return environment
+
+
+def check_no_real_values(environment: Mapping[str, str], present: Mapping[str, str] = os.environ) -> None:
+    """Raise ValueError when a variable holds another value than the fake's. The value is not shown."""
+    real = [name for name, value in environment.items() if (present.get(name) or value) != value]
+    if real:
+        raise ValueError(
+            f"{' and '.join(real)} {'holds' if len(real) == 1 else 'hold'} a value that is not the fake server's, and "
+            "sc_auth_forbid_real_credentials is on; unset it before the tests"
+        )
+
+
+def without_proxy(present: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that keep loopback away from a proxy, where one is set."""
+    if not any(present.get(name) or present.get(name.upper()) for name in _PROXIES):
+        return {}
+    hosts = dict.fromkeys(present[name] for name in _NO_PROXY if present.get(name))
+    # An asterisk is for all hosts, and means nothing with others beside it.
+    return dict.fromkeys(_NO_PROXY, "*" if "*" in hosts else ",".join([*hosts, _LOOPBACK]))
