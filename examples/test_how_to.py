@@ -3,11 +3,14 @@
 import contextlib
 import dataclasses
 import datetime
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 import werkzeug.test
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from fake_server import DIALECTS, AuthorizationServer, Listener, Options, Reason
 from pytest_sc_auth import TokenError
@@ -121,6 +124,28 @@ def test_https_is_trusted(sc_auth_server, sc_auth_api):
     assert sc_auth_api.url.startswith("https://127.0.0.1:")
     assert requests.get(sc_auth_server.jwks_uri).ok  # by REQUESTS_CA_BUNDLE, set for this test
     assert requests.get(sc_auth_server.jwks_uri, verify=sc_auth_server.ca_file).ok
+
+
+def test_token_is_introspected_and_revoked(sc_auth_server, sc_auth_credentials, sc_auth_token):
+    form = {"token": sc_auth_token}
+    auth = (sc_auth_credentials.client_id, sc_auth_credentials.client_secret)
+    assert requests.post(sc_auth_server.introspection_url, data=form, auth=auth).json()["active"] is True
+    assert requests.post(sc_auth_server.revocation_url, data=form, auth=auth).ok
+    assert requests.post(sc_auth_server.introspection_url, data=form, auth=auth).json() == {"active": False}
+
+
+def test_client_signs_who_it_is(sc_auth_server):
+    key = ECKey.generate_key("P-256")
+    client = sc_auth_server.register(public_key=key.as_dict(private=False))  # a JWK, a JWK Set or PEM
+    now = time.time()
+    claims = {"iss": client.client_id, "sub": client.client_id, "aud": sc_auth_server.token_url, "exp": now + 60}
+    form = {
+        "grant_type": "client_credentials",
+        "scope": "ingr.api",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jwt.encode({"alg": "ES256"}, claims, key),
+    }
+    assert requests.post(sc_auth_server.token_url, data=form).ok
 
 
 @pytest.fixture(scope="session")
