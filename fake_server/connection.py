@@ -27,7 +27,6 @@ __all__ = ["Handler"]
 
 _LOG = logging.getLogger("fake_server")
 _MAX_BODY = 16 * 1024 * 1024
-_BODY_TIMEOUT = 5  # seconds that a client may keep a thread waiting for what it has announced
 _MAX_LINE = 65537
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # SO_LINGER on, for no time: closing sends a reset.
@@ -45,6 +44,7 @@ class Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 30  # seconds that a client may keep a thread waiting for its next octet
+    body_timeout = 5  # and for what it has announced
 
     def parse_request(self) -> bool:
         if len(self.raw_requestline.split()) == 2:
@@ -63,7 +63,7 @@ class Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         try:
             environ = self.environ = self.make_environ()
-            self.connection.settimeout(_BODY_TIMEOUT)
+            self.connection.settimeout(self.body_timeout)
             body = self._read_body(environ)
             self.connection.settimeout(self.timeout)
         except (OSError, ValueError) as error:

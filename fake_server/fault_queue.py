@@ -56,6 +56,12 @@ class ArmedFault:
             self._left -= 1
         return self.fault
 
+    def give_back(self) -> None:
+        """Wait for another request: the one that came was not the one for it."""
+        self.fired -= 1
+        if self._left is not None:
+            self._left += 1
+
 
 class FaultQueue:
     """Hold the faults that are armed, in the order in which they are to fire at each endpoint."""
@@ -107,6 +113,16 @@ class FaultQueue:
             while waiting and waiting[0].is_over(now):
                 waiting.popleft()
             return waiting[0].fire() if waiting else None
+
+    def give_back(self, fault: Fault) -> None:
+        """Let a fault that was taken wait for another request."""
+        with self._lock:
+            armed = next((armed for armed in reversed(self._armed) if armed.fault is fault and armed.fired), None)
+            if armed is None:  # cleared meanwhile
+                return
+            armed.give_back()
+            if armed not in self._waiting[armed.endpoint]:  # another request has found it used up
+                self._waiting[armed.endpoint].appendleft(armed)
 
     def clear(self) -> None:
         """Disarm every fault; none of them fails the test any more."""

@@ -74,6 +74,11 @@ class Fault:
         if not 0 <= self.delay <= threading.TIMEOUT_MAX:
             raise ValueError(f"delay={self.delay!r} cannot be used: it takes a number of seconds from 0")
 
+    @property
+    def needs_good_answer(self) -> bool:
+        """Tell whether it changes an answer that there must be; a refused request is not the one it waits for."""
+        return self.rewrite is not None or self.issue is not None
+
 
 class Waiting:
     """Hold up answers until their time is over, or the server's test is."""

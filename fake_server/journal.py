@@ -19,7 +19,7 @@ class Exchange:
 
     - `number`: its place in the journal, from 1, in the order of the answers.
     - `instant`: when it was answered by the server's clock, aware UTC.
-    - `endpoint`: `token` or `api`; `other` for a refused request to another path.
+    - `endpoint`: `token`, `api`, `introspection` or `revocation`; `other` for a refused request to another path.
     - `path`: as asked for, without the query.
     - `client_id`: the registered client that asked, where it is known.
     - `grant_type`, `scope`: as the token request had them.

@@ -138,7 +138,7 @@ class Options:
       end; None for a new one at each request.
     - `strict`: fail a test whose client bends a rule of RFC 6749 or 6750, even where the server lets it pass.
     - `tls`: serve over https, by a certificate of a CA for tests (`AuthorizationServer.ca_file`).
-    - `journal_size`: how many requests of each endpoint the journal keeps.
+    - `journal_size`: how many requests the journal keeps of all, and of the token endpoint's and the API's.
 
     Raises OptionError for a value that an option does not take.
     """

@@ -26,6 +26,8 @@ def pytester(
     """pytester, whose runs go without the plugins that this suite goes without, unless a test loads them by -p."""
     blocked = [word for word in pytestconfig.getini("addopts") if word.startswith("-pno:")]
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(blocked))
+    for name in ("CI", "BUILD_NUMBER"):  # in which pytest writes a longer summary
+        monkeypatch.delenv(name, raising=False)
     return pytester
 
 

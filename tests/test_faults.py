@@ -704,3 +704,46 @@ def test_refused_token_is_refused_also_with_an_issuer_of_the_tests_own(keys: Key
 def test_hold_for_no_time_is_an_error(keys: KeySource, moment: float) -> None:
     with pytest.raises(ValueError, match=r"^moment="):
         AuthorizationServer(keys=keys).hold(2, moment)
+
+
+@pytest.mark.parametrize("name", ["no_access_token", "expired_token"])
+def test_fault_of_an_answer_waits_for_a_request_that_gets_one(keys: KeySource, name: str) -> None:
+    server = AuthorizationServer(keys=keys)
+    credentials = server.credentials_of(server.register())
+    form = {"grant_type": "client_credentials", "scope": credentials.scope}
+    http = Client(server)
+    (armed,) = server.fail(name)
+
+    http.post(server.token_url, data=form, auth=(credentials.client_id, "wrong"))
+    assert (armed.fired, server.token_requests[-1].fault) == (0, None)
+
+    http.post(server.token_url, data=form, auth=(credentials.client_id, credentials.client_secret))
+    assert (armed.fired, server.token_requests[-1].fault) == (1, name)
+
+
+def test_fault_that_is_given_back_stands_before_those_behind_it(keys: KeySource) -> None:
+    server = AuthorizationServer(keys=keys)
+    queue = server._state.faults
+    server.fail("no_access_token", times=None)
+    first = queue.take("token")
+    assert first is not None
+
+    queue.give_back(first)
+
+    assert queue.take("token") is first
+    server.clear_faults()
+    queue.give_back(first)
+    assert queue.take("token") is None
+
+
+def test_fault_that_was_found_used_up_meanwhile_waits_again(keys: KeySource) -> None:
+    server = AuthorizationServer(keys=keys)
+    queue = server._state.faults
+    server.fail("no_access_token")
+    first = queue.take("token")
+    assert first is not None
+    assert queue.take("token") is None
+
+    queue.give_back(first)
+
+    assert queue.take("token") is first
