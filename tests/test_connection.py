@@ -448,3 +448,23 @@ def test_client_that_does_not_follow_leaves_no_trace(server: AuthorizationServer
     response = get_token(server, allow_redirects=False)
 
     assert (response.status_code, server.journal.total) == (307, 1)
+
+
+def test_server_that_its_own_route_takes_down_comes_back(listener: Listener, server: AuthorizationServer) -> None:
+    server.api.get("/down", lambda request, claims: server.down())
+    headers = {"Authorization": f"Bearer {server.mint()}"}
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{server.api.url}/down", headers=headers, timeout=5)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.jwks_uri, timeout=5)
+    server.up()
+
+    assert requests.get(server.jwks_uri, timeout=5).status_code == 200
+
+
+def test_no_server_is_made_while_another_is_down(listener: Listener, server: AuthorizationServer) -> None:
+    server.down()
+
+    with pytest.raises(RuntimeError, match=r"is down, and with it the port that all servers share; call its up\(\)"):
+        listener.serve()

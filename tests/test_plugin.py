@@ -279,3 +279,22 @@ def test_plugin_imports_nothing_until_a_fixture_is_used(
 
     ours = {"pytest_sc_auth", *(f"pytest_sc_auth.{name}" for name in ("plugin", "servers", "settings"))}
     assert with_plugin - without == ours
+
+
+@pytest.mark.parametrize(
+    ("trouble", "shown"),
+    [
+        ("server.fail('hang')", "the fault hang was armed on the token endpoint and never fired: *"),
+        ("server.errors.append(LookupError('of a route'))", "E * LookupError: of a route"),
+    ],
+    ids=["unfired", "route"],
+)
+def test_server_of_the_factory_fails_the_run_at_its_end(run: Run, trouble: str, shown: str) -> None:
+    result = run(f"""
+        def test_it(sc_auth_server_factory):
+            server = sc_auth_server_factory.make()
+            {trouble}
+    """)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([shown])
