@@ -31,7 +31,7 @@ class Form:
         return why_missing_parameter(name, self.text, self.query) or f"the body has no {name}"
 
 
-def read_form(request: Request, *, joins_duplicates: bool = False) -> Form:
+def read_form(request: Request, *, joins_duplicates: bool = False, refuses_nul: bool = False) -> Form:
     """Return a form, the empty parameters left out as RFC 6749 section 3.2 demands.
 
     A parameter that is there twice is refused, or read as one that is joined by a comma. Raises Refusal for
@@ -43,6 +43,8 @@ def read_form(request: Request, *, joins_duplicates: bool = False) -> Form:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
         raise Refusal(Reason.BODY_NOT_UTF8, "a parameter's percent-encoded octets are not UTF-8") from error
+    if refuses_nul and any("\0" in value for _, value in pairs):
+        raise Refusal(Reason.MALFORMED_REQUEST, "a parameter of the body has a NUL in it")
     parameters: dict[str, str] = {}
     for name, value in pairs:
         if name in parameters and not joins_duplicates:

@@ -118,6 +118,7 @@ class SigningKeys:
         self._source = source
         self._lock = threading.RLock()
         self._published: list[SigningKey] = []
+        self._withdrawn: set[str] = set()
 
     @property
     def current(self) -> SigningKey:
@@ -128,7 +129,13 @@ class SigningKeys:
         """Sign with a fresh key from now on, and publish the old ones further or not."""
         fresh = self._source.fresh(self.alg)
         with self._lock:
+            if not publish_old:
+                self._withdrawn.update(str(key.kid) for key in self._keys())
             self._published = [fresh, *(self._keys() if publish_old else ())]
+
+    def was_published(self, kid: object) -> bool:
+        """Tell whether a key of that id signed here once, and is published no longer."""
+        return kid in self._withdrawn
 
     def get(self, kid: object) -> SigningKey | None:
         """Return the published key of that id, or None."""

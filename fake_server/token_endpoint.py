@@ -50,7 +50,7 @@ def answer_token(state: ServerState, request: Request) -> Response:
 def _read(state: ServerState, request: Request, seen: dict[str, Any]) -> tuple[RegisteredClient, str, tuple[str, ...]]:
     """Return who asks, how it proved that, and for which scopes, and note in `seen` what the journal is to know."""
     dialect = state.dialect
-    form = read_form(request, joins_duplicates=dialect.joins_duplicates)
+    form = read_form(request, joins_duplicates=dialect.joins_duplicates, refuses_nul=dialect.refuses_nul)
     parameters = form.parameters
     seen |= {name: parameters[name] for name in ("grant_type", "scope") if name in parameters}
     proof = state.authenticator.authenticate(request.headers.get("Authorization"), form)

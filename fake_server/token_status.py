@@ -54,7 +54,7 @@ def _read_token(state: ServerState, request: Request, seen: dict[str, Any]) -> t
 
     The hint of its type is not read: there is one type, and a wrong hint must not hide a token.
     """
-    form = read_form(request, joins_duplicates=state.dialect.joins_duplicates)
+    form = read_form(request, joins_duplicates=state.dialect.joins_duplicates, refuses_nul=state.dialect.refuses_nul)
     authorization = request.headers.get("Authorization")
     client = state.authenticator.authenticate(authorization, form).client
     seen["client_id"] = client.client_id

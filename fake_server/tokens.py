@@ -125,10 +125,10 @@ class TokenStore:
         kid = header.get("kid")
         key = self.keys.get(kid)
         if key is None:
+            withdrawn = isinstance(kid, str) and self.keys.was_published(kid)
+            cause = "rotate_keys(publish_old=False) has withdrawn it" if withdrawn else "it is another issuer's token"
             raise Refusal(
-                Reason.UNKNOWN_SIGNING_KEY,
-                f"the token's kid {kid!r:.60} is not among this server's keys: "
-                "it is another issuer's token, or the keys were rotated",
+                Reason.UNKNOWN_SIGNING_KEY, f"the token's kid {kid!r:.60} is not among this server's keys: {cause}"
             )
         return key
 

@@ -817,3 +817,12 @@ def test_method_that_duende_answers_with_400_at_its_token_endpoint_is_a_405_else
 
     assert ask(server, method="GET").status_code == 400
     assert ask(server, url=server.jwks_uri).status_code == 405
+
+
+@pytest.mark.parametrize(("dialect", "error"), [("duende", "invalid_request"), ("sam", "invalid_scope")])
+def test_nul_in_the_scope_makes_duendes_request_malformed(
+    speak: Callable[..., AuthorizationServer], dialect: str, error: str
+) -> None:
+    response = ask(speak(dialect), form={"scope": "\0"})
+
+    assert (response.status_code, members(response)) == (400, {"error": error})

@@ -395,3 +395,16 @@ def test_server_makes_no_key_until_one_is_needed() -> None:
     server.mint()
 
     assert (before, source.made) == (0, 1)
+
+
+@pytest.mark.usefixtures("client")
+def test_token_of_a_withdrawn_key_is_told_from_a_foreign_one(server: AuthorizationServer, call_api: CallApi) -> None:
+    token = server.mint()
+    server.rotate_keys(publish_old=False)
+
+    call_api(token)
+
+    assert server.api_requests[-1].diagnosis == (
+        f"the token's kid {kid_of(token)!r} is not among this server's keys: "
+        "rotate_keys(publish_old=False) has withdrawn it"
+    )

@@ -173,15 +173,13 @@ def flip_spare_bit(text: str) -> str:
         pytest.param(
             lambda it: it.sign(it.own_key, kid="stranger"),
             Reason.UNKNOWN_SIGNING_KEY,
-            "the token's kid 'stranger' is not among this server's keys: "
-            "it is another issuer's token, or the keys were rotated",
+            "the token's kid 'stranger' is not among this server's keys: it is another issuer's token",
             id="unknown-kid",
         ),
         pytest.param(
             lambda it: it.with_header({"alg": "RS256"}),
             Reason.UNKNOWN_SIGNING_KEY,
-            "the token's kid None is not among this server's keys: "
-            "it is another issuer's token, or the keys were rotated",
+            "the token's kid None is not among this server's keys: it is another issuer's token",
             id="no-kid",
         ),
         pytest.param(lambda it: it.sign(it.own_key), Reason.BAD_SIGNATURE, BAD_SIGNATURE, id="our-kid-by-another-key"),

@@ -38,6 +38,7 @@ class Dialect:
     - `joins_duplicates`: a parameter that came twice is read as one, parted by a comma, instead of refused.
     - `first_credentials_win`: credentials in the header and the body are no error; the header's are read.
     - `grants_all_scopes`: a request without scope gets all that the client may have.
+    - `refuses_nul`: a parameter with a NUL makes the whole request malformed.
     - `resource_scopes`: scopes are asked for as `<audience>/.default`, and granted as the client's roles.
     - `audience_scope`: the audience is itself the name of a scope, which stands for the API.
     - `resource_parameter`: RFC 8707's `resource` is looked at.
@@ -70,6 +71,7 @@ class Dialect:
     joins_duplicates: bool = False
     first_credentials_win: bool = False
     grants_all_scopes: bool = False
+    refuses_nul: bool = False
     resource_scopes: bool = False
     audience_scope: bool = False
     resource_parameter: bool = True

@@ -90,6 +90,12 @@ _ERRORS = {
         ),
         _WRONG_SCOPE,
     ),
+    # What only a fault of the test's brings about: the codes are the RFC's, the shape is IdentityServer's.
+    Reason.MALFORMED_REQUEST: _error("invalid_request"),
+    Reason.POLICY_DENIED: _error("access_denied"),
+    Reason.SERVER_FAULT: _error("server_error", 500),
+    Reason.UNAVAILABLE: _error("temporarily_unavailable", 503),
+    Reason.RATE_LIMITED: _error("temporarily_unavailable", 429),
 }
 _BARE_401 = dict.fromkeys((*_NO_CLIENT, *_BAD_CLIENT), _bare(401))
 
@@ -226,6 +232,7 @@ DUENDE = Dialect(
     joins_duplicates=True,
     first_credentials_win=True,
     grants_all_scopes=True,
+    refuses_nul=True,
     new_token_id=_new_token_id,
     jwt_header=_duende_header,
     claims=_duende_claims,
