@@ -27,10 +27,10 @@ _LOOPBACK = re.compile(r"https?://(127\.[0-9.]+|localhost|\[::1\])([:/?#]|$)")
 class Interceptor:
     """Answer `requests` calls to a server's published URLs without a socket, until `close`.
 
-    A mock that is given, or is active, is joined: it answers what it is told to, and is left as it was. A loopback URL
-    passes, as do those that begin with one of `passthrough`; any other fails as responses has it, naming the URL.
-    Raises ValueError for a `passthrough` that no URL can begin with, NeighbourError where requests-mock stands
-    before it.
+    The mock that is active is joined: it answers what it is told to, and is left as it was. A loopback URL passes, as
+    do those that begin with one of `passthrough`; any other fails as responses has it, naming the URL. Raises
+    ValueError for a `mock` that is not active and a `passthrough` that no URL can begin with, NeighbourError where
+    requests-mock stands before it.
     """
 
     def __init__(
@@ -41,11 +41,17 @@ class Interceptor:
         for prefix in prefixes:
             if not prefix.startswith(("http://", "https://")):
                 raise ValueError(f"passthrough={prefix!r} cannot be used: a URL begins with http:// or https://")
-        joined = mock or _active_mock()
+        active = _active_mock()
+        if mock is not None and (responses.mock if mock is responses else mock) is not active:
+            # Or the calls, and the secret with them, would go to the real host.
+            raise ValueError(
+                "mock= is not active: start it before sc_auth_intercept, by @responses.activate or a with block around it"
+            )
+        joined = active
         self._owns_mock = joined is None
         self._mock = joined or responses.RequestsMock(assert_all_requests_are_fired=False)
         self._entrance = _Entrance(server, self._mock)
-        self._prefixes: tuple[str | re.Pattern[str], ...] = (_LOOPBACK, *prefixes)
+        self._prefixes: tuple[str | re.Pattern[str], ...] = (_LOOPBACK, *map(_prefix, prefixes))
         self._mock.add(self._entrance)
         for url in self._prefixes:
             self._mock.add_passthru(url)
@@ -62,6 +68,11 @@ class Interceptor:
             if url in left:  # a mock that has ended has forgotten them
                 left.remove(url)
         self._mock.passthru_prefixes = tuple(left)
+
+
+def _prefix(url: str) -> str | re.Pattern[str]:
+    # A bare host ends where the URL does: https://host.example must not let https://host.example.org pass.
+    return url if urlsplit(url).path else re.compile(re.escape(url) + "([:/?#]|$)")
 
 
 def _active_mock() -> responses.RequestsMock | None:

@@ -1,7 +1,6 @@
 """The session's listener, and the servers that tests get from it."""
 
 import importlib.util
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,8 @@ def check_fake_server() -> None:
 
 def _check_sockets() -> None:
     # At every server, not at the first alone: who comes first is a matter of the tests' order.
+    import socket  # late: pytest itself does without
+
     if socket.socket.__module__ == "pytest_socket":
         raise NeighbourError(
             "pytest-socket forbids this test every socket, and sc_auth_server listens on one; allow the tests loopback "

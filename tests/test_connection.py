@@ -456,6 +456,7 @@ def test_server_that_its_own_route_takes_down_comes_back(listener: Listener, ser
 
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{server.api.url}/down", headers=headers, timeout=5)
+    join_connections()  # the route's own thread shuts the door
     with pytest.raises(requests.ConnectionError):
         requests.get(server.jwks_uri, timeout=5)
     server.up()

@@ -440,3 +440,24 @@ def test_setting_of_a_bad_url_is_one_sentence_at_the_test(run: Run) -> None:
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*ERROR at setup of test_it*", "api_url='sc.example.com' cannot be used: *"])
+
+
+def test_mock_that_is_not_active_is_refused(sc_auth_intercept: Intercept) -> None:
+    idle = responses.RequestsMock()
+
+    with pytest.raises(pytest.fail.Exception, match=r"^mock= is not active: start it before sc_auth_intercept, "):
+        sc_auth_intercept(token_url=TOKEN_URL, mock=idle)
+
+
+@responses.activate
+def test_module_in_place_of_its_mock_is_joined(sc_auth_intercept: Intercept) -> None:
+    sc_auth_intercept(token_url=TOKEN_URL, mock=responses)
+
+    assert requests.post(TOKEN_URL, timeout=5).status_code == 400
+
+
+def test_host_that_passes_lets_no_longer_one_pass(sc_auth_intercept: Intercept) -> None:
+    sc_auth_intercept(token_url=TOKEN_URL, passthrough=["https://pass.example"])
+
+    with pytest.raises(requests.ConnectionError, match="Connection refused by Responses"):
+        requests.get("https://pass.example.org/", timeout=5)
