@@ -42,10 +42,11 @@ class Interceptor:
             if not prefix.startswith(("http://", "https://")):
                 raise ValueError(f"passthrough={prefix!r} cannot be used: a URL begins with http:// or https://")
         active = _active_mock()
-        if mock is not None and (responses.mock if mock is responses else mock) is not active:
+        given = getattr(mock, "mock", mock)  # the module stands for the mock that its functions are of
+        if given is not None and given is not active:
             # Or the calls, and the secret with them, would go to the real host.
             raise ValueError(
-                "mock= is not active: start it before sc_auth_intercept, by @responses.activate or a with block around it"
+                "mock= is not active: start it before sc_auth_intercept, by @responses.activate or a with block"
             )
         joined = active
         self._owns_mock = joined is None
