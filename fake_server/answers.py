@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from werkzeug.wrappers import Request, Response
 
+from fake_server.api import json_response
 from fake_server.clock import utc
 from fake_server.refusals import Reason, Refusal
 from fake_server.rules import bent_rules
@@ -42,13 +43,11 @@ def answer_in_dialect(
     return response
 
 
-def answer_refusal(
-    state: ServerState, request: Request, endpoint: str, refusal: Refusal, *, status: int | None = None, **asked: Any
-) -> Response:
-    """Refuse a request in the words of the server's dialect, with another status where one is given."""
+def answer_refusal(state: ServerState, request: Request, endpoint: str, refusal: Refusal, **asked: Any) -> Response:
+    """Refuse a request in the words of the server's dialect."""
     answer = state.dialect.error(refusal.reason, endpoint)
-    if status is not None:
-        answer = dataclasses.replace(answer, status=status)
+    if refusal.status is not None:
+        answer = dataclasses.replace(answer, status=refusal.status)
     record_refusal(state, request, endpoint, refusal, status=answer.status, error=answer.error or None, **asked)
     now = state.clock.now()
     headers = {**state.dialect.error_headers, **answer.headers(now)}
@@ -138,5 +137,6 @@ def answer_failure(state: ServerState, request: Request, error: Exception) -> Re
     """Answer 500 where the answer itself cannot be made, because the test's own dialect or callable raised."""
     diagnosis = f"the answer could not be made: {type(error).__name__}"
     record_refusal(state, request, "other", Refusal(Reason.ANSWER_FAILED, diagnosis), status=500)
-    text = json.dumps({"error": "server_error", "error_description": "The test's own code raised an exception."})
-    return Response(text, 500, content_type="application/json")
+    return json_response(
+        {"error": "server_error", "error_description": "The test's own code raised an exception."}, 500
+    )

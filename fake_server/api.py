@@ -12,7 +12,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from fake_server.diagnoses import why_not_bearer, why_two_tokens
-from fake_server.form import read_body
+from fake_server.form import FORM, read_body
 from fake_server.jose import Claims
 from fake_server.refusals import Reason, Refusal
 
@@ -93,20 +93,14 @@ def bearer_token(request: Request) -> str:
 def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
     read_body(request)  # kept, so that a route can read it again
     request.max_form_memory_size = None
-    form = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}  # RFC 6750, section 2.2
+    form = request.form if request.mimetype == FORM else {}  # RFC 6750, section 2.2
     return {"URL's query": request.args, "body": form}
 
 
-def json_response(
-    members: Any,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    *,
-    content_type: str = "application/json",
-) -> Response:
+def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with these members as compact JSON."""
     text = json_module.dumps(members, separators=(",", ":"))
-    return Response(text, status, headers, content_type=content_type)
+    return Response(text, status, headers, content_type="application/json")
 
 
 class ProtectedApi:

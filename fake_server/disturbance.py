@@ -19,7 +19,7 @@ def armed_refusal(fault: Fault | None, endpoint: str) -> Refusal | None:
     """Return the refusal that a fault wants at an endpoint, or None."""
     if fault is None or endpoint not in fault.reasons:
         return None
-    return Refusal(fault.reasons[endpoint], f"the test armed the fault {fault.name}")
+    return Refusal(fault.reasons[endpoint], f"the test armed the fault {fault.name}", status=fault.status)
 
 
 def disturb(state: ServerState, request: Request, fault: Fault | None, response: Response) -> Response:

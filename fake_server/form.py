@@ -10,12 +10,12 @@ from werkzeug.wrappers import Request
 from fake_server.diagnoses import why_missing_parameter
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["MAX_BODY", "UNDERSCORED", "Form", "read_body", "read_form"]
+__all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "read_body", "read_form"]
 
 MAX_BODY = 64 * 1024
 # Where a listener keeps the names of headers with an underscore, which no WSGI server hands on.
 UNDERSCORED = "fake_server.underscored_headers"
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,10 @@ def _check_content_type(request: Request) -> None:
     if not request.mimetype:
         misnamed = next((name for name in request.environ.get(UNDERSCORED, ()) if name.lower() == "content_type"), None)
         cause = f"; {misnamed}, with an underscore, is another header" if misnamed else ""
-        raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {_FORM}{cause}")
-    if request.mimetype != _FORM:
+        raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {FORM}{cause}")
+    if request.mimetype != FORM:
         way = "; in requests and httpx pass data=, not json=" if request.mimetype == "application/json" else ""
-        raise Refusal(
-            Reason.WRONG_CONTENT_TYPE, f"the body is announced as {request.mimetype!r:.60}; send {_FORM}{way}"
-        )
+        raise Refusal(Reason.WRONG_CONTENT_TYPE, f"the body is announced as {request.mimetype!r:.60}; send {FORM}{way}")
 
 
 def read_body(request: Request) -> bytes:

@@ -40,9 +40,7 @@ def _answer(state: ServerState, request: Request, path: str, fault: Fault | None
         if (wanted := armed_refusal(fault, "api")) is not None:
             raise wanted
     except Refusal as refusal:
-        wanted = armed_refusal(fault, "api")
-        status = fault.status if fault is not None and wanted is not None else None
-        return _answer_challenge(state, request, wanted or refusal, status, **seen)
+        return _answer_challenge(state, request, armed_refusal(fault, "api") or refusal, **seen)
     try:
         response = state.api.respond(request, path, claims)
     except HTTPException as error:
@@ -78,12 +76,10 @@ def _check_scope(state: ServerState, claims: Claims) -> None:
         )
 
 
-def _answer_challenge(
-    state: ServerState, request: Request, refusal: Refusal, status: int | None, **seen: Any
-) -> Response:
+def _answer_challenge(state: ServerState, request: Request, refusal: Refusal, **seen: Any) -> Response:
     challenge = CHALLENGES[refusal.reason]
-    if status is not None:
-        challenge = replace(challenge, status=status)
+    if refusal.status is not None:
+        challenge = replace(challenge, status=refusal.status)
     record_refusal(state, request, "api", refusal, status=challenge.status, error=challenge.error, **seen)
     response = Response(status=challenge.status)
     if challenge.status < 429:

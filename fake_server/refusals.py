@@ -95,11 +95,15 @@ class Reason(enum.Enum):
 class Refusal(Exception):
     """Refuse a request, for a reason that the wire may learn and a diagnosis that only the test's author reads.
 
-    `client_id` is the registered client that asked, where that is known. No secret or token is in the diagnosis.
+    `client_id` is the registered client that asked, where that is known; `status` is the answer's, where it is not to
+    be the dialect's own. No secret or token is in the diagnosis.
     """
 
-    def __init__(self, reason: Reason, diagnosis: str, *, client_id: str | None = None) -> None:
+    def __init__(
+        self, reason: Reason, diagnosis: str, *, client_id: str | None = None, status: int | None = None
+    ) -> None:
         super().__init__(f"{reason.value}: {diagnosis}")
         self.reason = reason
         self.diagnosis = diagnosis
         self.client_id = client_id
+        self.status = status

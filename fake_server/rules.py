@@ -17,10 +17,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from fake_server.clients import RegisteredClient
+from fake_server.form import FORM
 
 __all__ = ["bent_rules"]
 
-_FORM = "application/x-www-form-urlencoded"
 _GRANT_TYPE = "client_credentials"
 _CREDENTIALS = frozenset({"client_id", "client_secret", "client_assertion"})
 _TOKEN = ("token",)
@@ -215,7 +215,7 @@ def bent_rules(
 
 
 def _read_form(request: Request) -> tuple[bool, Sequence[tuple[str, str]] | None]:
-    if request.mimetype != _FORM or request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+    if request.mimetype != FORM or request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         return False, None
     try:
         return True, parse_qsl(request.get_data(cache=True).decode(), keep_blank_values=True, errors="strict")

@@ -34,12 +34,11 @@ def answer_token(state: ServerState, request: Request) -> Response:
                 raise wanted
             value, grant = _issue(state, client, method, scopes, fault)
         except Refusal as refusal:
-            wanted = armed_refusal(fault, "token")
+            refusal = armed_refusal(fault, "token") or refusal
             if fault is not None and fault.needs_good_answer:
                 state.faults.give_back(fault)
                 fault = seen["fault"] = None
-            status = fault.status if fault is not None and wanted is not None else None
-            response = answer_refusal(state, request, "token", wanted or refusal, status=status, **seen)
+            response = answer_refusal(state, request, "token", refusal, **seen)
             if response.status_code == 307:
                 response.headers["Location"] = _elsewhere(state)
         else:

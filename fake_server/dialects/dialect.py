@@ -9,7 +9,7 @@ from fake_server.dialects import rfc6749
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members, ServerFacts
 from fake_server.refusals import Reason
 
-__all__ = ["SIGNING_ALGS", "Dialect"]
+__all__ = ["SIGNING_ALGS", "Dialect", "no_challenge"]
 
 SIGNING_ALGS = ("RS256", "ES256", "EdDSA", "HS256")
 _NO_STORE: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store", "Pragma": "no-cache"})
@@ -17,6 +17,10 @@ _NO_STORE: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store", "P
 
 def _basic_challenge(realm: str) -> str | None:
     return f'Basic realm="{realm}"'
+
+
+def no_challenge(_realm: str) -> None:
+    """Send no WWW-Authenticate with a 401."""
 
 
 def _same_audience(_issuer: str, audience: str) -> str:
@@ -34,7 +38,7 @@ class Dialect:
     - `unserved`: endpoints that the vendor's metadata lists and this fake does not have, by their metadata name.
     - `errors`: the answers to refusals; `token_errors`, `introspection_errors` and `revocation_errors` are those
       endpoints' own. For a reason that is left out, the answer is `rfc6749`'s.
-    - `challenge`: makes the WWW-Authenticate of a 401 from the issuer; None for no such header.
+    - `challenge`: makes the WWW-Authenticate of a 401 from the issuer; `no_challenge` for no such header.
     - `joins_duplicates`: a parameter that came twice is read as one, parted by a comma, instead of refused.
     - `first_credentials_win`: credentials in the header and the body are no error; the header's are read.
     - `grants_all_scopes`: a request without scope gets all that the client may have.

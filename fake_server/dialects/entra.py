@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from fake_server.dialects.dialect import Dialect
+from fake_server.dialects.dialect import Dialect, no_challenge
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
 
@@ -95,10 +95,6 @@ _HEADERS = {
 }
 
 
-def _no_challenge(_realm: str) -> None:
-    return None
-
-
 def _new_token_id() -> str:
     return secrets.token_urlsafe(16)
 
@@ -149,7 +145,7 @@ ENTRA = Dialect(
         "end_session_endpoint": f"/{_TENANT}/oauth2/v2.0/logout",
     },
     errors=_ERRORS,
-    challenge=_no_challenge,
+    challenge=no_challenge,
     content_type="application/json; charset=utf-8",
     token_headers=_HEADERS,
     error_headers=_HEADERS,

@@ -11,7 +11,7 @@ another client's) is answered as the RFCs have it, and so is what `sam` makes of
 import datetime
 import secrets
 
-from fake_server.dialects.dialect import Dialect
+from fake_server.dialects.dialect import Dialect, no_challenge
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
 
@@ -100,10 +100,6 @@ _ERRORS = {
 _BARE_401 = dict.fromkeys((*_NO_CLIENT, *_BAD_CLIENT), _bare(401))
 
 
-def _no_challenge(_realm: str) -> None:
-    return None
-
-
 def _resources(issuer: str, _audience: str) -> str:
     return f"{issuer}/resources"
 
@@ -179,7 +175,7 @@ SAM = Dialect(
         ),
     },
     introspection_errors=_BARE_401,
-    challenge=_no_challenge,
+    challenge=no_challenge,
     content_type="application/json; charset=utf-8",
     token_headers={"Cache-Control": "no-store, no-cache, private, max-age=0", "Pragma": "no-cache"},
     error_headers={},
@@ -225,7 +221,7 @@ DUENDE = Dialect(
     token_errors={Reason.METHOD_NOT_ALLOWED: _error("invalid_request")},
     introspection_errors={**_DUENDE_SERVICE_ERRORS, **_BARE_401},
     revocation_errors=_DUENDE_SERVICE_ERRORS,
-    challenge=_no_challenge,
+    challenge=no_challenge,
     content_type="application/json; charset=UTF-8",
     token_headers=_DUENDE_HEADERS,
     error_headers=_DUENDE_HEADERS,
