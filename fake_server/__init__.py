@@ -3,7 +3,7 @@
 from fake_server.api import ProtectedApi
 from fake_server.clients import RegisteredClient
 from fake_server.clock import Clock
-from fake_server.dialects import DIALECTS, Dialect, ErrorAnswer, Grant
+from fake_server.dialects import DIALECTS, Dialect, ErrorAnswer, Grant, entra_tenant
 from fake_server.fault_queue import ArmedFault
 from fake_server.faults import FAULTS, Fault, TransportFault
 from fake_server.journal import Exchange
@@ -32,4 +32,5 @@ __all__ = [
     "Refusal",
     "RegisteredClient",
     "TransportFault",
+    "entra_tenant",
 ]

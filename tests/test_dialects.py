@@ -21,7 +21,7 @@ NOON = 1772366400
 BASE_URL = "http://idp.test/as"
 AUDIENCE = "8C1F6E0D-52B7-4A39-9D84-3E7B60A2F915"
 TENANT = "6f1c2d84-9b3e-4a57-8d20-c5e7f01a9b36"
-PRINCIPAL = str(uuid.uuid5(uuid.UUID(TENANT), "smart-client"))
+PRINCIPAL = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{TENANT}/smart-client"))
 BASIC = ("smart-client", "smart-secret")
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # Which members an error has

@@ -7,6 +7,7 @@ client's, bad assertions) is answered as RFC 6749 has it. Headers that carry an 
 """
 
 import datetime
+import functools
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from fake_server.dialects.dialect import Dialect, no_challenge
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
 
-__all__ = ["ENTRA"]
+__all__ = ["ENTRA", "entra_tenant"]
 
 _TENANT = "6f1c2d84-9b3e-4a57-8d20-c5e7f01a9b36"
 # What the vendor answers with in place of a page of its own.
@@ -103,9 +104,9 @@ def _jwt_header(kid: str, alg: str) -> Members:
     return {"typ": "JWT", "alg": alg, "kid": kid}
 
 
-def _claims(grant: Grant) -> Members:
+def _claims(tenant: str, grant: Grant) -> Members:
     # The service principal: an id of its own, the same in all tokens of the client.
-    principal = str(uuid.uuid5(uuid.UUID(_TENANT), grant.client_id))
+    principal = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant}/{grant.client_id}"))
     return {
         "aud": grant.audience,
         "iss": grant.issuer,
@@ -120,7 +121,7 @@ def _claims(grant: Grant) -> Members:
         "rh": f"1.{secrets.token_urlsafe(30)}.",
         **({"roles": list(grant.scopes)} if grant.scopes else {}),
         "sub": principal,
-        "tid": _TENANT,
+        "tid": tenant,
         "uti": grant.token_id,
         "ver": "2.0",
     }
@@ -132,40 +133,48 @@ def _token_response(grant: Grant, value: str) -> Members:
     return {"token_type": "Bearer", "expires_in": expires_in, "ext_expires_in": expires_in, "access_token": value}
 
 
-ENTRA = Dialect(
-    name="entra",
-    issuer_path=f"/{_TENANT}/v2.0",
-    token_path=f"/{_TENANT}/oauth2/v2.0/token",
-    jwks_path=f"/{_TENANT}/discovery/v2.0/keys",
-    introspection_path=None,
-    revocation_path=None,
-    unserved={
-        "authorization_endpoint": f"/{_TENANT}/oauth2/v2.0/authorize",
-        "device_authorization_endpoint": f"/{_TENANT}/oauth2/v2.0/devicecode",
-        "end_session_endpoint": f"/{_TENANT}/oauth2/v2.0/logout",
-    },
-    errors=_ERRORS,
-    challenge=no_challenge,
-    content_type="application/json; charset=utf-8",
-    token_headers=_HEADERS,
-    error_headers=_HEADERS,
-    resource_scopes=True,
-    resource_parameter=False,
-    signing_algs=("RS256",),
-    new_token_id=_new_token_id,
-    jwt_header=_jwt_header,
-    claims=_claims,
-    client_claim="azp",
-    scope_claim="roles",
-    token_response=_token_response,
-    metadata_members={
-        "response_modes_supported": ["query", "fragment", "form_post"],
-        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-        "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "request_uri_parameter_supported": False,
-        "http_logout_supported": True,
-        "frontchannel_logout_supported": True,
-    },
-)
+def entra_tenant(tenant: str) -> Dialect:
+    """Return the dialect of one tenant, whose id its paths and its tokens have.
+
+    With the id of your own tenant, `login.microsoftonline.com`'s URLs can be intercepted.
+    """
+    return Dialect(
+        name="entra",
+        issuer_path=f"/{tenant}/v2.0",
+        token_path=f"/{tenant}/oauth2/v2.0/token",
+        jwks_path=f"/{tenant}/discovery/v2.0/keys",
+        introspection_path=None,
+        revocation_path=None,
+        unserved={
+            "authorization_endpoint": f"/{tenant}/oauth2/v2.0/authorize",
+            "device_authorization_endpoint": f"/{tenant}/oauth2/v2.0/devicecode",
+            "end_session_endpoint": f"/{tenant}/oauth2/v2.0/logout",
+        },
+        errors=_ERRORS,
+        challenge=no_challenge,
+        content_type="application/json; charset=utf-8",
+        token_headers=_HEADERS,
+        error_headers=_HEADERS,
+        resource_scopes=True,
+        resource_parameter=False,
+        signing_algs=("RS256",),
+        new_token_id=_new_token_id,
+        jwt_header=_jwt_header,
+        claims=functools.partial(_claims, tenant),
+        client_claim="azp",
+        scope_claim="roles",
+        token_response=_token_response,
+        metadata_members={
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "request_uri_parameter_supported": False,
+            "http_logout_supported": True,
+            "frontchannel_logout_supported": True,
+        },
+    )
+
+
+ENTRA = entra_tenant(_TENANT)

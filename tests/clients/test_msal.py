@@ -4,15 +4,20 @@ import msal
 import pytest
 import requests
 
+from fake_server import entra_tenant
+
+TENANT = "0b7cf3a1-52d4-4c5e-9a68-3f1d7e2b8c90"
+AUTHORITY = f"https://login.microsoftonline.com/{TENANT}"
+
 pytestmark = pytest.mark.sc_auth(dialect="entra", tls=True)
 
 
-def application(server, *, secret=None):
+def application(server, *, secret=None, authority=None):
     c = server.credentials_of()
     return msal.ConfidentialClientApplication(
         c.client_id,
         client_credential=secret or c.client_secret,
-        authority=server.issuer.removesuffix("/v2.0"),
+        authority=authority or server.issuer.removesuffix("/v2.0"),
         instance_discovery=False,  # else it asks login.microsoftonline.com whether it knows the host
     )
 
@@ -32,6 +37,17 @@ def test_token_is_renewed_five_minutes_early(seconds, tokens, sc_auth_server, sc
     sc_auth_clock.advance(seconds)
     assert call(sc_auth_api, ask(app, sc_auth_server)) == 200
     sc_auth_server.assert_token_requests(tokens)
+
+
+@pytest.mark.sc_auth(dialect=entra_tenant(TENANT), tls=False)
+def test_production_authority_of_a_tenant_is_answered(sc_auth_server, sc_auth_intercept, sc_auth_clock):
+    sc_auth_intercept(token_url=f"{AUTHORITY}/oauth2/v2.0/token", api_url="https://sc.example.com/sc/datalake/v1")
+    app = application(sc_auth_server, authority=AUTHORITY)
+    assert call(sc_auth_server.api, ask(app, sc_auth_server)) == 200
+    sc_auth_clock.advance(hours=1)
+    assert call(sc_auth_server.api, ask(app, sc_auth_server)) == 200
+    assert sc_auth_server.issuer == f"{AUTHORITY}/v2.0"
+    sc_auth_server.assert_token_requests(2)
 
 
 def test_trap_its_cache_gives_out_a_token_that_the_server_ended(sc_auth_server, sc_auth_api):
