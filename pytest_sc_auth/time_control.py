@@ -1,6 +1,8 @@
 """The process's time and the servers' together."""
 
 import datetime
+import socket
+import warnings
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol
@@ -30,6 +32,7 @@ class _Freezegun:
         self._freezer = freezegun.freeze_time(moment, ignore=["_pytest.timing"], real_asyncio=True)
 
     def start(self) -> None:
+        _check_sockets()  # before: a start that fails half-way would leave the time held
         self._frozen = self._freezer.start()
 
     def move_to(self, moment: datetime.datetime) -> None:
@@ -63,6 +66,21 @@ class _TimeMachine:
 
     def stop(self) -> None:
         self._travel.stop()
+
+
+def _check_sockets() -> None:
+    if socket.socket.__module__ != "pytest_socket":
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pytest-socket's, of the socket that it forbids
+            for end in socket.socketpair():
+                end.close()
+    except Exception as error:
+        raise NeighbourError(
+            "pytest-socket forbids this test every socket, and freezegun opens a pair of them to find asyncio's clock; "
+            "allow it by --allow-unix-socket, or hold the time with sc_auth_clock_engine = time-machine"
+        ) from error
 
 
 _ENGINES: dict[str, Callable[[datetime.datetime], _Engine]] = {"freezegun": _Freezegun, "time-machine": _TimeMachine}

@@ -165,6 +165,16 @@ NEIGHBOURS = [
         """,
     ),
     (
+        "pytest-socket",
+        "-p pytest_socket --disable-socket --allow-unix-socket",
+        """
+        def test_it(sc_auth_clock):
+            before = sc_auth_clock.time()
+            sc_auth_clock.advance(hours=1)
+            assert sc_auth_clock.time() - before == 3600
+        """,
+    ),
+    (
         "pytest-freezer",
         "-p freezer",
         """
@@ -289,6 +299,14 @@ CONFLICTS: list[Any] = [
         "pytest-socket forbids this test every socket, and sc_auth_server listens on one; allow the tests loopback and "
         "nothing else by --allow-hosts=127.0.0.1, or this one by @pytest.mark.enable_socket",
         id="pytest-socket",
+    ),
+    pytest.param(
+        "-p pytest_socket --disable-socket",
+        "def test_it(sc_auth_clock): pass",
+        {"errors": 1},
+        "pytest-socket forbids this test every socket, and freezegun opens a pair of them to find asyncio's clock; "
+        "allow it by --allow-unix-socket, or hold the time with sc_auth_clock_engine = time-machine",
+        id="pytest-socket-and-freezegun",
     ),
     pytest.param(
         "-p requests_mock",
