@@ -105,7 +105,7 @@ class Addresses:
 
 
 def _check(name: str, url: str) -> None:
-    if not (_is_plain(url) and url.isascii() and url.isprintable() and " " not in url):
+    if not (isinstance(url, str) and _is_plain(url) and url.isascii() and url.isprintable() and " " not in url):
         raise ValueError(
             f"{name}={url!r} cannot be used: it takes an http or https URL in ASCII, without user, query and fragment"
         )

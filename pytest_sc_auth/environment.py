@@ -1,19 +1,27 @@
 """The environment variables that the code under test reads its settings from, by the project's own mapping."""
 
-import dataclasses
 import os
 import re
-import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fake_server import Credentials
 
-__all__ = ["CA_VARIABLES", "check_no_real_values", "environment_for", "read_mapping", "without_proxy"]
+__all__ = [
+    "CA_VARIABLES",
+    "FIELDS",
+    "HeldVariables",
+    "check_no_real_values",
+    "environment_for",
+    "read_mapping",
+    "without_proxy",
+]
 
 # Where requests, OpenSSL's users, curl and Node look for the CAs that they trust.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+# What a line of `sc_auth_env` can name: the fields of fake_server.Credentials, which may not be imported at start.
+FIELDS = ("token_url", "client_id", "client_secret", "scope", "api_url")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _LOOPBACK = "127.0.0.1,localhost,::1"
@@ -23,7 +31,7 @@ _NAME = re.compile(r"[^\s=]+")
 def read_mapping(lines: Iterable[str]) -> dict[str, str]:
     """Return the templates of lines such as `API_TOKEN_URL = {token_url}` by their variable's name.
 
-    Raises ValueError for a line of another shape.
+    Raises ValueError for a line of another shape, and one that names another field than `FIELDS`.
     """
     mapping = {}
     for line in lines:
@@ -31,20 +39,24 @@ def read_mapping(lines: Iterable[str]) -> dict[str, str]:
         if not equals or not template or not _NAME.fullmatch(name):
             raise ValueError(f"{line!r} in sc_auth_env is not of the shape NAME = {{token_url}}")
         mapping[name] = template
+    _fill(mapping, dict.fromkeys(FIELDS, ""))
     return mapping
 
 
 def environment_for(mapping: Mapping[str, str], credentials: "Credentials") -> dict[str, str]:
-    """Return the variables' values for these credentials. Raises ValueError for a field that they do not have."""
-    values = {field.name: getattr(credentials, field.name) for field in dataclasses.fields(credentials)}
-    environment = {}
+    """Return the variables' values for these credentials."""
+    return _fill(mapping, {field: getattr(credentials, field) for field in FIELDS})
+
+
+def _fill(mapping: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    filled = {}
     for name, template in mapping.items():
         try:
-            environment[name] = string.Formatter().vformat(template, (), values)
+            filled[name] = template.format_map(values)
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             fields = ", ".join(f"{{{field}}}" for field in values)
             raise ValueError(f"{name} in sc_auth_env has {template!r}; the fields are {fields}") from error
-    return environment
+    return filled
 
 
 def check_no_real_values(environment: Mapping[str, str], present: Mapping[str, str] = os.environ) -> None:
@@ -64,3 +76,25 @@ def without_proxy(present: Mapping[str, str] = os.environ) -> dict[str, str]:
     hosts = dict.fromkeys(present[name] for name in _NO_PROXY if present.get(name))
     # An asterisk is for all hosts, and means nothing with others beside it.
     return dict.fromkeys(_NO_PROXY, "*" if "*" in hosts else ",".join([*hosts, _LOOPBACK]))
+
+
+class HeldVariables:
+    """Set environment variables for as long as something needs them; their values are asked for when it begins."""
+
+    def __init__(self, values: Callable[[], Mapping[str, str]]) -> None:
+        self._values = values
+        self._before: dict[str, str | None] | None = None
+
+    def hold(self, needed: bool) -> None:
+        """Set the variables, or put back what they were before."""
+        if needed and self._before is None:
+            values = self._values()
+            self._before = {name: os.environ.get(name) for name in values}
+            os.environ.update(values)
+        elif not needed and self._before is not None:
+            for name, value in self._before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+            self._before = None

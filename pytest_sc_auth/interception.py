@@ -1,79 +1,173 @@
 """The responses door: `requests` calls to production URLs are answered by a test's server, without a socket."""
 
-import http.client
 import inspect
-import io
-import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import responses
-import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError, MaxRetryError
 
-from fake_server import AuthorizationServer, TransportFault
-from fake_server.disturbance import PATIENCE
-from fake_server.form import UNDERSCORED
+from fake_server import AuthorizationServer
+from pytest_sc_auth.entrance import Entrance
 from pytest_sc_auth.servers import NeighbourError
 
-__all__ = ["Interceptor"]
+__all__ = ["Interception"]
 
-_LOOPBACK = re.compile(r"https?://(127\.[0-9.]+|localhost|\[::1\])([:/?#]|$)")
+_LOOPBACK = re.compile(r"https?://(127\.[0-9.]+|localhost|\[::1\])([:/?#]|$)", re.IGNORECASE)
+_HOST = r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
+_LISTED = re.compile(rf"((?P<scheme>https?)://)?(?P<host>{_HOST})(?P<port>:[0-9]+)?(?P<path>/\S*)?", re.IGNORECASE)
 
 
-class Interceptor:
-    """Answer `requests` calls to a server's published URLs without a socket, until `close`.
+class Interception:
+    """Answer `requests` calls to servers' published URLs without a socket, while there are such servers.
 
-    The mock that is active is joined: it answers what it is told to, and is left as it was. A loopback URL passes, as
-    do those that begin with one of `passthrough`; any other fails as responses has it, naming the URL. Raises
-    ValueError for a `mock` that is not active and a `passthrough` that no URL can begin with, NeighbourError where
-    requests-mock stands before it.
+    Every responses mock takes part, whenever it starts and ends: a response of its own wins, the servers answer what
+    it has none for, loopback and listed URLs pass, and it refuses all others, as responses does, naming the URL.
+    Where no mock is active, one of ours is. Of two servers with the same URL the later one answers.
     """
 
-    def __init__(
-        self, server: AuthorizationServer, mock: responses.RequestsMock | None, passthrough: Iterable[str]
-    ) -> None:
+    def __init__(self) -> None:
+        self._entrances: dict[AuthorizationServer, Entrance] = {}
+        self._passing: dict[AuthorizationServer, tuple[re.Pattern[str], ...]] = {}
+        self._ground = responses.RequestsMock(assert_all_requests_are_fired=False)
+        self._hooked: dict[str, Any] = {}
+
+    def add(self, server: AuthorizationServer, *, mock: Any = None, passthrough: Iterable[str] = ()) -> None:
+        """Let a server answer its published URLs, and the URLs that begin with one of `passthrough` pass.
+
+        Raises ValueError for a `mock` that is not active and for a `passthrough` that is no host and no URL,
+        NeighbourError where requests-mock stands before responses.
+        """
         _check_requests_mock()
-        prefixes = (passthrough,) if isinstance(passthrough, str) else tuple(passthrough)
-        for prefix in prefixes:
-            if not prefix.startswith(("http://", "https://")):
-                raise ValueError(f"passthrough={prefix!r} cannot be used: a URL begins with http:// or https://")
+        _check_active(mock)
+        is_one = isinstance(passthrough, str) or not isinstance(passthrough, Iterable)
+        listed = (passthrough,) if is_one else tuple(passthrough)
+        self._passing[server] = (*self._passing.get(server, ()), *map(_beginning, listed))
+        self._entrances.pop(server, None)  # its place is the latest again
+        self._entrances[server] = Entrance(server)
+        self._settle()
+
+    def remove(self, server: AuthorizationServer) -> None:
+        """Let the calls to a server's URLs go where they went before. Without effect for one that was not added."""
+        self._passing.pop(server, None)
+        if self._entrances.pop(server, None) is not None:
+            self._settle()
+
+    def _settle(self) -> None:
+        """See to it that a mock is active while there are servers, and that nothing of ours is left without any."""
         active = _active_mock()
-        given = getattr(mock, "mock", mock)  # the module stands for the mock that its functions are of
-        if given is not None and given is not active:
-            # Or the calls, and the secret with them, would go to the real host.
-            raise ValueError(
-                "mock= is not active: start it before sc_auth_intercept, by @responses.activate or a with block"
-            )
-        joined = active
-        self._owns_mock = joined is None
-        self._mock = joined or responses.RequestsMock(assert_all_requests_are_fired=False)
-        self._entrance = _Entrance(server, self._mock)
-        self._prefixes: tuple[str | re.Pattern[str], ...] = (_LOOPBACK, *map(_prefix, prefixes))
-        self._mock.add(self._entrance)
-        for url in self._prefixes:
-            self._mock.add_passthru(url)
-        if self._owns_mock:
-            self._mock.start()
+        if self._entrances:
+            if not self._hooked:
+                self._hook()
+            if active is None:
+                self._ground.start()
+            return
+        if active is self._ground:
+            self._ground.stop()
+        # Below a mock that ends after the servers, ours is still there, until that mock stops.
+        if self._ground._patcher is None:
+            self._unhook()
 
-    def close(self) -> None:
-        """Let the calls go where they went before."""
-        if self._owns_mock:
-            self._mock.stop()
-        self._mock.remove(self._entrance)
-        left = list(self._mock.passthru_prefixes)
-        for url in self._prefixes:
-            if url in left:  # a mock that has ended has forgotten them
-                left.remove(url)
-        self._mock.passthru_prefixes = tuple(left)
+    def _hook(self) -> None:
+        """Stand where every mock looks for its response to a request, where it sends the answer, and where it ends."""
+        names = ("_find_match", "_on_request", "stop")
+        originals: list[Any] = [getattr(responses.RequestsMock, name) for name in names]
+        find_match, on_request, stop = originals
+
+        def find_match_or_entrance(mock: responses.RequestsMock, request: requests.PreparedRequest) -> Any:
+            url = str(request.url)
+            entrance, passes = self._entrance_of(url), self._passes(url)
+            # Asked one by one: a registry that keeps an order would lose it by a request that is not its own.
+            if (entrance or passes) and not any(own.matches(request)[0] for own in mock.registered()):
+                if entrance is None:
+                    raise _Passes
+                return entrance, []
+            return find_match(mock, request)
+
+        def send(mock: Any, adapter: HTTPAdapter, request: Any, *, retries: Retry | None = None, **sent: Any) -> Any:
+            while True:
+                try:
+                    return on_request(mock, adapter, request, retries=retries, **sent)
+                except _Passes:
+                    return mock._real_send(adapter, request, **sent)
+                except (requests.ConnectionError, requests.ReadTimeout) as error:
+                    retries = _one_retry_less(retries or adapter.max_retries, error)
+
+        def stop_and_settle(mock: responses.RequestsMock, allow_assert: bool = True) -> None:
+            try:
+                stop(mock, allow_assert=allow_assert)
+            finally:
+                self._settle()
+
+        self._hooked = dict(zip(names, originals, strict=True))
+        for name, hook in zip(names, (find_match_or_entrance, send, stop_and_settle), strict=True):
+            setattr(responses.RequestsMock, name, hook)
+
+    def _unhook(self) -> None:
+        for name, original in self._hooked.items():
+            setattr(responses.RequestsMock, name, original)
+        self._hooked = {}
+
+    def _entrance_of(self, url: str) -> Entrance | None:
+        entrances = tuple(self._entrances.values())
+        return next((entrance for entrance in reversed(entrances) if entrance.leads_from(url)), None)
+
+    def _passes(self, url: str) -> bool:
+        listed = (pattern for patterns in tuple(self._passing.values()) for pattern in patterns)
+        return bool(self._entrances) and any(pattern.match(url) for pattern in (_LOOPBACK, *listed))
 
 
-def _prefix(url: str) -> str | re.Pattern[str]:
-    # A bare host ends where the URL does: https://host.example must not let https://host.example.org pass.
-    return url if urlsplit(url).path else re.compile(re.escape(url) + "([:/?#]|$)")
+class _Passes(Exception):
+    """Say that a request is to go out."""
+
+
+def _one_retry_less(retries: Retry, error: requests.RequestException) -> Retry:
+    """Return what is left of the retries of a caller's adapter, or raise the error where it has none for it.
+
+    As urllib3 counts at a socket, by the error of its own that requests' error carries; without its pauses.
+    """
+    cause = error.args[0] if error.args else None
+    request = error.request
+    if not isinstance(request, requests.PreparedRequest) or not isinstance(cause, HTTPError):
+        raise error
+    host: Any = urlsplit(str(request.url)).netloc  # urllib3 has a pool here, and only writes it down
+    try:
+        return retries.increment(request.method, request.path_url, error=cause, _pool=host)
+    except MaxRetryError as exhausted:
+        raise requests.ConnectionError(exhausted, request=request) from error
+    except HTTPError:  # one that is not to be tried again
+        raise error from None
+
+
+def _beginning(entry: object) -> re.Pattern[str]:
+    """Return what matches the URLs that begin with an entry; one without a path stands for its whole host."""
+    found = _LISTED.fullmatch(entry) if isinstance(entry, str) else None
+    if found is None:
+        raise ValueError(
+            f"passthrough={entry!r} cannot be used: it takes hosts and the beginnings of http or https URLs, such as "
+            "'login.example.com' or 'https://api.example.com/v2/'"
+        )
+    scheme, host, port, path = found.group("scheme", "host", "port", "path")
+    # A host ends where the URL does: https://host.example must not let https://host.example.org pass.
+    end = re.escape(path) if path else "(?::[0-9]+)?(?=[/?#]|$)" if port is None else "(?=[/?#]|$)"
+    return re.compile(f"(?i:{scheme or 'https?'}://{re.escape(host + (port or ''))}){end}")
+
+
+def _check_active(mock: Any) -> None:
+    given = getattr(mock, "mock", mock)  # the module stands for the mock that its functions are of
+    if given is None:
+        return
+    if not isinstance(given, responses.RequestsMock):
+        raise ValueError(f"mock={mock!r} cannot be used: it takes a responses.RequestsMock, or the module responses")
+    if given._patcher is None:
+        raise ValueError(
+            "mock= is not active: start it before sc_auth_intercept, by @responses.activate or a with block"
+        )
 
 
 def _active_mock() -> responses.RequestsMock | None:
@@ -89,149 +183,3 @@ def _check_requests_mock() -> None:
             "requests-mock answers every request before sc_auth_intercept can; set real_http=True on it first, as in "
             "requests_mock.real_http = True: what neither of them knows is refused all the same"
         )
-
-
-class _Entrance(responses.BaseResponse):
-    """Match the requests that the server has an answer to, whatever their method; a response of the test's own wins."""
-
-    def __init__(self, server: AuthorizationServer, mock: responses.RequestsMock) -> None:
-        super().__init__("ANY", server.token_url)
-        self._server = server
-        self._mock = mock
-
-    # By default those of one URL are equal, and removed together.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    @property
-    def call_count(self) -> int:
-        # A mock that asserts that all its requests came must not wait for ours.
-        return max(1, len(self.calls))
-
-    def matches(self, request: requests.PreparedRequest) -> tuple[bool, str]:
-        url = str(request.url)
-        if self._server.path_of(url) is None:
-            return False, "URL does not match"
-        # Where two responses match, responses removes the first of them.
-        before = list(itertools.takewhile(lambda other: other is not self, self._mock.registered()))
-        if any(isinstance(other, _Entrance) and other._server.path_of(url) is not None for other in before):
-            return False, "an earlier interception answers"
-        own = [other for other in self._mock.registered() if not isinstance(other, _Entrance)]
-        return not any(other.matches(request)[0] for other in own), "the test's own response answers"
-
-    def get_response(self, request: requests.PreparedRequest) -> Any:
-        read_timeout = _read_timeout(getattr(request, "req_kwargs", {}).get("timeout"))
-        answer: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            answer[:] = [status, headers]
-
-        environ = self._environ(request, read_timeout)
-        sent: float = 1
-        try:
-            chunks = self._server.wsgi_app(environ, start_response)
-        except TransportFault as disturbance:
-            sent = _part_sent(disturbance, request, read_timeout)
-            chunks = disturbance.response(environ, start_response)
-        body = b"".join(chunks)
-        status, headers = answer
-        return _as_urllib3(status, headers, body[: int(len(body) * sent)], request)
-
-    def _environ(self, request: requests.PreparedRequest, timeout: float | None) -> dict[str, Any]:
-        parts = urlsplit(str(request.url))
-        body = _octets(request.body)
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(self._server.path_of(str(request.url)) or "").decode("latin-1"),
-            "QUERY_STRING": parts.query,
-            "SERVER_NAME": parts.hostname or "",
-            "SERVER_PORT": str(parts.port or (80 if parts.scheme == "http" else 443)),
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": parts.netloc.rpartition("@")[2],
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": parts.scheme,
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.input_terminated": True,
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "CONTENT_LENGTH": str(len(body)),
-            UNDERSCORED: [name for name in request.headers if "_" in name],
-        }
-        if timeout is not None:
-            environ[PATIENCE] = timeout
-        for name, value in request.headers.items():
-            if "_" not in name and name.lower() != "content-length":
-                key = name.upper().replace("-", "_")
-                text = value.decode("latin-1") if isinstance(value, bytes) else value
-                environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
-        return environ
-
-
-def _octets(body: Any) -> bytes:
-    if body is None:
-        return b""
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return bytes(body)
-    return b"".join(map(_octets, body))
-
-
-def _read_timeout(timeout: Any) -> float | None:
-    """Return the seconds that a caller of requests waits for an answer: given as a number, a pair or urllib3's own."""
-    if isinstance(timeout, urllib3.Timeout):
-        timeout = timeout.clone()
-        timeout.start_connect()  # what is left of a total is known once it runs
-        timeout = timeout.read_timeout
-    elif isinstance(timeout, tuple):
-        timeout = timeout[1]
-    return timeout if isinstance(timeout, (int, float)) else None
-
-
-class _Received:
-    """Be what requests reads an answer's cookies from."""
-
-    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
-        self.msg = http.client.HTTPMessage()
-        for name, value in headers:
-            self.msg.add_header(name, value)
-
-    def isclosed(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Do nothing: there is no connection."""
-
-
-def _as_urllib3(
-    status: str, headers: Iterable[tuple[str, str]], body: bytes, request: requests.PreparedRequest
-) -> urllib3.HTTPResponse:
-    code, _, reason = status.partition(" ")
-    return urllib3.HTTPResponse(
-        body=io.BytesIO(body),
-        headers=urllib3.HTTPHeaderDict(headers),
-        status=int(code),
-        reason=reason,
-        preload_content=False,
-        original_response=_Received(headers),  # type: ignore[arg-type]
-        request_method=request.method,
-        enforce_content_length=True,
-    )
-
-
-def _part_sent(disturbance: TransportFault, request: requests.PreparedRequest, timeout: float | None) -> float:
-    """Return how much of the body a fault of the connection lets through, or raise what it is for requests' caller."""
-    fault = disturbance.fault
-    host = urlsplit(str(request.url)).netloc
-    if fault.transport in ("hang", "slow"):
-        # Without waiting: what the caller would see after its timeout, it sees now. Without one it would wait for ever.
-        patience = "no timeout was given, so that this would never end" if timeout is None else f"{timeout:g} s"
-        raise requests.ReadTimeout(f"{host}: read timed out ({patience}); {disturbance}", request=request)
-    if fault.transport == "dripping":
-        return 1
-    if fault.transport == "cut_off":
-        return 0.5
-    raise requests.ConnectionError(f"{host}: {fault.name.replace('_', ' ')}; {disturbance}", request=request)

@@ -5,12 +5,12 @@ fixture needs is imported when the first test asks for it.
 """
 
 import contextlib
-import functools
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sc_auth.environment import check_no_real_values, environment_for
 from pytest_sc_auth.servers import ForeignModuleError, NeighbourError, ServerFactory, check_fake_server, complaints
 from pytest_sc_auth.settings import (
     FAILURES_MARKER,
@@ -28,7 +28,6 @@ from pytest_sc_auth.settings import (
 
 if TYPE_CHECKING:
     import requests
-    from responses import RequestsMock
 
     from fake_server import AuthorizationServer, Credentials
     from fake_server.api import ProtectedApi
@@ -154,7 +153,9 @@ def sc_auth_server_factory(pytestconfig: pytest.Config) -> Iterator[ServerFactor
     `make(**options)` returns a running server with one client registered; it stops with `stop(server)`
     or the session. All share one socket, which opens with the first.
     """
-    factory = ServerFactory(suite_settings(pytestconfig), port=fixed_port(pytestconfig))
+    factory = ServerFactory(
+        suite_settings(pytestconfig), port=fixed_port(pytestconfig), urls=production_urls(pytestconfig)
+    )
     pytestconfig.stash[_FACTORY] = factory
     yield factory
     # Those that no test has stopped: their own tests are over, and so it is the session that fails.
@@ -182,13 +183,8 @@ def sc_auth_server(
             server = sc_auth_server_factory.make(**marked_options(request.node))
         except OSError as error:  # the port is busy
             raise ValueError(error.strerror) from error
-    with contextlib.ExitStack() as stack:
-        stack.callback(sc_auth_server_factory.stop, server)
-        if server.ca_file is not None:
-            _trust(stack.enter_context(pytest.MonkeyPatch.context()), server.ca_file)
-        if urls := production_urls(request.config):
-            _intercept(server, stack, token_url=urls["token_url"], api_url=urls["api_url"])
-        yield server
+    yield server
+    sc_auth_server_factory.stop(server)
     if server.errors:
         raise server.errors[0]
     if not request.node.stash.get(_HAS_NOT_PASSED, False) and (found := complaints(server)):
@@ -254,41 +250,24 @@ def sc_auth_api(sc_auth_server: "AuthorizationServer") -> "ProtectedApi":
     return sc_auth_server.api
 
 
-def _trust(environment: pytest.MonkeyPatch, ca_file: str) -> None:
-    from pytest_sc_auth.environment import CA_VARIABLES
-
-    for name in CA_VARIABLES:
-        environment.setenv(name, ca_file)
-
-
-def _intercept(
-    server: "AuthorizationServer",
-    stack: contextlib.ExitStack,
-    *,
-    token_url: str | None = None,
-    api_url: str | None = None,
-    mock: "RequestsMock | None" = None,
-    passthrough: Iterable[str] = (),
-) -> "Credentials":
-    from pytest_sc_auth.interception import Interceptor
-
-    with _plain_errors():
-        server.publish(token_url=token_url, api_url=api_url)
-        stack.callback(Interceptor(server, mock, passthrough).close)
-    return server.credentials_of()
-
-
 @pytest.fixture
-def sc_auth_intercept(sc_auth_server: "AuthorizationServer") -> Iterator["Callable[..., Credentials]"]:
+def sc_auth_intercept(
+    sc_auth_server: "AuthorizationServer", sc_auth_server_factory: ServerFactory
+) -> "Callable[..., Credentials]":
     """Let this test's server answer production URLs: `intercept(token_url="https://…/v1/token", api_url="https://…")`.
 
     The code under test keeps its URLs; `requests` calls to them open no socket. Issuer, metadata and `api.url` are
-    the production ones, and the credentials with them are returned. A `responses` mock of yours that is active is
-    joined, another one by `mock=`. `passthrough=[...]` lists the beginnings of URLs that are really called; loopback
-    always is. Any other URL fails as with responses. Tokens from before are another issuer's.
+    the production ones, and the credentials with them are returned. Your own `responses` mocks are joined whenever they
+    start; name one by `mock=` and it must be active. `passthrough=[...]` lists hosts, and beginnings of URLs, that are
+    really called; loopback always is. Any other URL fails as with responses. Tokens, credentials and variables from
+    before have the earlier URLs.
     """
-    with contextlib.ExitStack() as stack:
-        yield functools.partial(_intercept, sc_auth_server, stack)
+
+    def intercept(*urls: str, **settings: Any) -> "Credentials":
+        with _plain_errors():
+            return sc_auth_server_factory.intercept(sc_auth_server, *urls, **settings)
+
+    return intercept
 
 
 @pytest.fixture
@@ -300,15 +279,19 @@ def sc_auth_env(pytestconfig: pytest.Config, sc_auth_credentials: "Credentials")
     an error. Everything is put back.
     """
     from fake_server.hidden import Hidden
-    from pytest_sc_auth.environment import check_no_real_values, environment_for, read_mapping, without_proxy
 
-    lines, forbids_real = environment_settings(pytestconfig)
+    mapping, forbids_real = environment_settings(pytestconfig)
     with _plain_errors():
-        environment = environment_for(read_mapping(lines), sc_auth_credentials)
+        environment = environment_for(mapping, sc_auth_credentials)
+        if not mapping:
+            raise ValueError(
+                "the config file says nothing about what sc_auth_env is to set; add sc_auth_env with lines such as "
+                "SMART_API_TOKEN_URL = {token_url}"
+            )
         if forbids_real:
             check_no_real_values(environment)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**environment, **without_proxy()}.items():
+        for name, value in environment.items():
             patch.setenv(name, value)
         yield {name: Hidden(value) for name, value in environment.items()}
 

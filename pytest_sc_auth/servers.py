@@ -1,13 +1,17 @@
 """The session's listener, and the servers that tests get from it."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sc_auth.environment import CA_VARIABLES, HeldVariables, without_proxy
+
 if TYPE_CHECKING:
-    from fake_server import AuthorizationServer, Listener
+    from fake_server import AuthorizationServer, Credentials, Listener
     from fake_server.tls import CertificateAuthority
+    from pytest_sc_auth.interception import Interception
 
 __all__ = ["ForeignModuleError", "NeighbourError", "ServerFactory", "check_fake_server", "complaints"]
 
@@ -48,51 +52,110 @@ def _check_sockets() -> None:
 class ServerFactory:
     """Make running authorization servers on the session's listeners, each under a path of its own.
 
-    `settings` are the suite's options as text; the options given to `make` win over them. There is one listener
-    for http and one for https, which open with their first server; `port` is that of the first to open.
+    `settings` are the suite's options as text; the options given to `make` win over them. `urls` are the production
+    URLs, `token_url` and `api_url`, that every server answers by interception. There is one listener for http and one
+    for https, which open with their first server; `port` is that of the suite's own scheme.
     """
 
-    def __init__(self, settings: Mapping[str, str], *, port: int = 0) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], *, port: int = 0, urls: Mapping[str, str | None] = MappingProxyType({})
+    ) -> None:
         self._settings = settings
         self._port = port
+        self._urls = urls
         self._listeners: dict[bool, Listener] = {}
         self._authority: CertificateAuthority | None = None
+        self._interception: Interception | None = None
+        self._proxy = HeldVariables(without_proxy)
+        self._trust = HeldVariables(lambda: dict.fromkeys(CA_VARIABLES, self._find_authority().ca_file))
 
-    def make(self, **options: Any) -> "AuthorizationServer":
+    def make(
+        self,
+        *,
+        path: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        **options: Any,
+    ) -> "AuthorizationServer":
         """Return a new server with one client registered; it runs until `stop` or the session's end.
 
-        The options are the marker's. Raises OptionError for one that is misspelt or has a value it
-        does not take, ForeignModuleError when another module bears the name fake_server,
-        NeighbourError when pytest-socket lets no socket be opened.
+        The options are the marker's. Path, id and secret are made where they are not given; `path` begins with a
+        slash. While the server runs, loopback is exempted from a proxy of the environment, and the variables that name
+        trusted CAs name that of its https. Raises OptionError for an option that is misspelt or has a value it does
+        not take, ValueError for a path that is taken or no path, OSError for a port that is, ForeignModuleError when
+        another module bears the name fake_server, NeighbourError when pytest-socket lets no socket be opened.
         """
         check_fake_server()
         _check_sockets()
         from fake_server import Options
 
-        suite = {name: Options.read_text(name, text) for name, text in self._settings.items()}
-        chosen = Options.from_mapping({**suite, **options})
-        server = self._find_listener(chosen.tls).serve(chosen)
-        server.register()
+        chosen = Options.from_mapping({**self._suite_options(), **options})
+        server = self._find_listener(chosen.tls).serve(chosen, path=path)
+        server.register(client_id, client_secret)
+        try:
+            if self._urls:
+                self.intercept(server, self._urls["token_url"], self._urls["api_url"])
+        except BaseException:
+            self.stop(server)
+            raise
+        self._settle()
         return server
+
+    def _suite_options(self) -> dict[str, Any]:
+        from fake_server import Options
+
+        return {name: Options.read_text(name, text) for name, text in self._settings.items()}
 
     def _find_listener(self, tls: bool) -> "Listener":
         if tls not in self._listeners:
             from fake_server import Listener
 
-            if tls and self._authority is None:
-                from fake_server.tls import CertificateAuthority
-
-                self._authority = CertificateAuthority()
-            port = 0 if self._listeners else self._port
-            listener = Listener(port=port, tls=self._authority if tls else None)
+            port = self._port if tls is self._suite_options().get("tls", False) else 0
+            listener = Listener(port=port, tls=self._find_authority() if tls else None)
             listener.start()
             self._listeners[tls] = listener
         return self._listeners[tls]
 
+    def _find_authority(self) -> "CertificateAuthority":
+        if self._authority is None:
+            from fake_server.tls import CertificateAuthority
+
+            self._authority = CertificateAuthority()
+        return self._authority
+
+    def intercept(
+        self,
+        server: "AuthorizationServer",
+        token_url: str | None = None,
+        api_url: str | None = None,
+        *,
+        mock: Any = None,
+        passthrough: Iterable[str] = (),
+    ) -> "Credentials":
+        """Let a server answer `requests` calls to production URLs until it stops, as sc_auth_intercept does.
+
+        Raises ValueError for what is no URL, and what `Interception.add` raises.
+        """
+        if self._interception is None:
+            from pytest_sc_auth.interception import Interception
+
+            self._interception = Interception()
+        server.publish(token_url=token_url, api_url=api_url)
+        self._interception.add(server, mock=mock, passthrough=passthrough)
+        return server.credentials_of()
+
     def stop(self, server: "AuthorizationServer") -> None:
         """Answer 404 for a server's URLs from now on."""
+        if self._interception is not None:
+            self._interception.remove(server)
         for listener in self._listeners.values():
             listener.unmount(server)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Hold the environment's variables as the servers that run need them, or give them back."""
+        self._proxy.hold(bool(self.servers))
+        self._trust.hold(any(server.ca_file for server in self.servers))
 
     @property
     def servers(self) -> tuple["AuthorizationServer", ...]:
@@ -101,6 +164,8 @@ class ServerFactory:
 
     def close(self) -> None:
         """Stop every server, and the listeners."""
+        for server in self.servers:
+            self.stop(server)
         for listener in self._listeners.values():
             listener.stop()
         if self._authority is not None:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import pytest
 
+from pytest_sc_auth.environment import read_mapping
+
 __all__ = [
     "FAILURES_MARKER",
     "MARKER",
@@ -52,11 +54,11 @@ _CLOCK_ENGINE = "clock_engine"
 # Settings that are no options of a server, with the type and the help that pytest shows.
 _OWN: tuple[tuple[str, Literal["string", "linelist", "bool"], Any, str], ...] = (
     (_CLOCK_ENGINE, "string", None, f"what sc_auth_clock holds the time with: {' or '.join(CLOCK_ENGINES)}"),
-    ("token_url", "string", None, "the production token URL, which every sc_auth_server answers by interception"),
-    ("api_url", "string", None, "the production API URL, which every sc_auth_server answers by interception"),
+    ("token_url", "string", None, "the production token URL, which every server answers by interception"),
+    ("api_url", "string", None, "the production API URL, which every server answers by interception"),
     ("env", "linelist", [], "what sc_auth_env sets, in lines such as API_TOKEN_URL = {token_url}"),
     ("forbid_real_credentials", "bool", False, "let sc_auth_env fail where a variable holds another value"),
-    ("port", "string", "0", "the port of the session's first listener; a worker of xdist adds its number"),
+    ("port", "string", "0", "the port that sc_auth_server listens on; a worker of xdist adds its number"),
 )
 _NAMES = (*OPTION_NAMES, *(name for name, _, _, _ in _OWN))
 
@@ -68,9 +70,7 @@ def add_settings(parser: pytest.Parser) -> None:
     for name, kind, default, text in _OWN:
         parser.addini(_PREFIX + name, text, type=kind, default=default)
     group = parser.getgroup("sc_auth", "pytest-sc-auth")
-    group.addoption(
-        "--sc-auth-port", metavar="N", help="the port of the session's first listener (default: a free one)"
-    )
+    group.addoption("--sc-auth-port", metavar="N", help="the port that sc_auth_server listens on (default: a free one)")
     group.addoption(
         "--sc-auth-report",
         choices=REPORTS,
@@ -82,13 +82,12 @@ def add_settings(parser: pytest.Parser) -> None:
 def fixed_port(config: pytest.Config) -> int:
     """Return the port of the session's first listener, 0 for a free one. Raises UsageError for no port."""
     text = config.getoption("--sc-auth-port") or _text(config, "port") or "0"
-    worker = re.search("[0-9]+$", os.environ.get("PYTEST_XDIST_WORKER", ""))
     port = int(text) if re.fullmatch("[0-9]{1,5}", text) else -1
-    if port > 0 and worker:
-        port += int(worker[0])
     if not 0 <= port <= 65535:
         raise pytest.UsageError(f"{_PREFIX}port={text!r} cannot be used: it takes a whole number from 0 to 65535")
-    return port
+    worker = re.search("[0-9]+$", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    # Where a worker's would be none, the listener says so at the test that needs it.
+    return port + int(worker[0]) if port and worker else port
 
 
 def production_urls(config: pytest.Config) -> dict[str, str | None]:
@@ -97,9 +96,16 @@ def production_urls(config: pytest.Config) -> dict[str, str | None]:
     return urls if any(urls.values()) else {}
 
 
-def environment_settings(config: pytest.Config) -> tuple[list[str], bool]:
-    """Return the lines of `sc_auth_env`, and whether real credentials are forbidden."""
-    return config.getini(_PREFIX + "env"), config.getini(_PREFIX + "forbid_real_credentials")
+def environment_settings(config: pytest.Config) -> tuple[dict[str, str], bool]:
+    """Return the mapping of `sc_auth_env`, and whether real credentials are forbidden.
+
+    Raises UsageError for what is no mapping and no truth value.
+    """
+    try:
+        return read_mapping(config.getini(_PREFIX + "env")), config.getini(_PREFIX + "forbid_real_credentials")
+    except (ValueError, pytest.UsageError) as error:  # of a truth value pytest does not say whose it is
+        named = "" if _PREFIX in str(error) else f"{_PREFIX}forbid_real_credentials: "
+        raise pytest.UsageError(f"{named}{error}") from error
 
 
 def clock_engine(config: pytest.Config) -> str:
@@ -142,6 +148,7 @@ def check_settings(config: pytest.Config) -> None:
     clock_engine(config)
     fixed_port(config)
     production_urls(config)
+    environment_settings(config)
 
 
 def suite_settings(config: pytest.Config) -> dict[str, str]:

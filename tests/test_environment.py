@@ -1,5 +1,6 @@
 """The variables that the code under test reads: set, refused and put back, by the project's own mapping."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -63,7 +64,7 @@ def test_line_of_another_shape_is_refused(line: str) -> None:
 )
 def test_template_without_such_a_field_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match="the fields are") as error:
-        environment_for({"X": template}, CREDENTIALS)
+        read_mapping([f"X = {template}"])
 
     assert str(error.value) == (
         f"X in sc_auth_env has {template!r}; the fields are "
@@ -175,15 +176,57 @@ def test_real_credentials_are_refused_where_they_are_forbidden(
     result.stdout.no_fnmatch_line("*s3cret*")
 
 
-def test_bad_line_is_one_sentence_at_the_test(run: Run) -> None:
-    result = run("def test_it(sc_auth_env): pass", "sc_auth_env = SMART_TOKEN_URL")
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("env = SMART_TOKEN_URL", "'SMART_TOKEN_URL' in sc_auth_env is not of the shape NAME = {token_url}"),
+        ("env = X = {secret}", "X in sc_auth_env has '{secret}'; the fields are {token_url}, *"),
+        ("forbid_real_credentials = perhaps", "sc_auth_forbid_real_credentials: *'perhaps'*"),
+    ],
+    ids=["shape", "field", "truth"],
+)
+def test_bad_setting_ends_the_run_at_once(run: Run, setting: str, message: str) -> None:
+    result = run("def test_it(): pass", f"sc_auth_{setting}")
+
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
+
+
+def test_without_a_mapping_it_says_what_to_write(run: Run) -> None:
+    result = run("def test_it(sc_auth_env): pass")
 
     result.assert_outcomes(errors=1)
-    shown = result.stdout.str().partition("ERROR at setup of test_it")[2].splitlines()
-    assert shown[1] == "'SMART_TOKEN_URL' in sc_auth_env is not of the shape NAME = {token_url}"
+    result.stdout.fnmatch_lines(
+        ["*ERROR at setup of test_it*", "*add sc_auth_env with lines such as SMART_API_TOKEN_URL = {token_url}"]
+    )
 
 
-def test_without_a_mapping_nothing_is_set(run: Run) -> None:
-    result = run("def test_it(sc_auth_env): assert sc_auth_env == {}")
+def test_loopback_is_kept_from_a_proxy_wherever_a_server_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
-    result.assert_outcomes(passed=1)
+    result = run(
+        """
+        import os
+        import pytest
+        import requests
+
+        @pytest.fixture(scope="module")
+        def shared(sc_auth_server_factory):
+            server = sc_auth_server_factory.make()
+            yield server
+            sc_auth_server_factory.stop(server)
+
+        def test_shared(shared, sc_auth_server):
+            assert requests.get(shared.jwks_uri).ok
+
+        def test_shared_again(shared):
+            assert requests.get(shared.jwks_uri).ok
+            assert os.environ["NO_PROXY"] == "127.0.0.1,localhost,::1"
+        """
+    )
+
+    result.assert_outcomes(passed=2)
+    assert "NO_PROXY" not in os.environ

@@ -1,5 +1,6 @@
 """The responses door: production URLs that this test's server answers, beside whatever else the test mocks."""
 
+import fnmatch
 import io
 import re
 import socket
@@ -11,10 +12,12 @@ import requests
 import responses
 import urllib3
 from requests.adapters import HTTPAdapter
+from responses.registries import OrderedRegistry
+from urllib3 import Retry
 
 from fake_server import AuthorizationServer, Credentials, Listener
-from pytest_sc_auth import TokenClient
-from pytest_sc_auth.interception import Interceptor
+from pytest_sc_auth import ServerFactory, TokenClient
+from pytest_sc_auth.interception import Interception
 
 TOKEN_URL = "https://idp.example.com/oauth2/aus1/v1/token"
 ISSUER = "https://idp.example.com/oauth2/aus1"
@@ -57,8 +60,10 @@ def run(pytester: pytest.Pytester) -> Run:
     return run
 
 
-def get_token(credentials: Credentials, **settings: Any) -> requests.Response:
-    return requests.post(
+def get_token(
+    credentials: Credentials, post: Callable[..., requests.Response] = requests.post, **settings: Any
+) -> requests.Response:
+    return post(
         credentials.token_url,
         data={"grant_type": "client_credentials", "scope": credentials.scope},
         auth=(credentials.client_id, credentials.client_secret),
@@ -287,6 +292,32 @@ def test_redirect_leads_to_a_host_that_is_not_there(intercept: Intercept, sc_aut
     assert answer.headers["Location"] == "https://elsewhere.invalid/oauth2/aus1/elsewhere/v1/token"
 
 
+@pytest.mark.parametrize(
+    ("fault", "retries", "statuses"),
+    [
+        ("connection_reset", Retry(2, allowed_methods=None), [200]),
+        ("hang", Retry(2, allowed_methods=None), [200]),
+        ("connection_reset", Retry(1, allowed_methods=None), []),
+        ("connection_reset", Retry(2), []),
+        ("connection_reset", Retry(0, allowed_methods=None), []),
+    ],
+    ids=["enough", "timeout", "too-few", "not-for-post", "none"],
+)
+def test_retries_of_the_callers_adapter_are_counted(
+    intercept: Intercept, sc_auth_server: AuthorizationServer, fault: str, retries: Retry, statuses: list[int]
+) -> None:
+    credentials = intercept()
+    sc_auth_server.fail(fault, times=2, optional=True)
+
+    with requests.Session() as session:
+        session.mount("https://", HTTPAdapter(max_retries=retries))
+        if statuses:
+            assert [get_token(credentials, session.post).status_code] == statuses
+        else:
+            with pytest.raises(requests.ConnectionError, match="the test armed the fault connection_reset"):
+                get_token(credentials, session.post)
+
+
 # Beside other mocks
 
 
@@ -315,17 +346,21 @@ def test_mock_of_a_fixture_is_joined_and_left_as_it_was(
     own = rsps.get(f"{API_URL}/Tags", json=["mine"])
 
     server.publish(token_url=TOKEN_URL, api_url=API_URL)
-    interceptors = [Interceptor(server, rsps if given else None, ["https://passed.example/"]) for _ in range(2)]
+    interceptions = [Interception() for _ in range(2)]
+    for interception in interceptions:
+        interception.add(server, mock=rsps if given else None, passthrough=["https://passed.example/"])
     answers = [requests.get(f"{API_URL}{path}").status_code for path in ("/Tags", "/Other", "/Tags", "/Other")]
-    for interceptor in interceptors:
-        interceptor.close()
+    for interception in reversed(interceptions):
+        interception.remove(server)
 
     assert answers == [200, 401, 200, 401]
     assert rsps.registered() == [own]
     assert rsps.passthru_prefixes == ("https://passed.example/",)
 
 
-def test_mock_of_a_context_is_joined_and_gone_with_it(intercept: Intercept) -> None:
+def test_mock_of_a_context_is_joined_and_the_server_answers_after_it(
+    intercept: Intercept, sc_auth_server: AuthorizationServer, sc_auth_server_factory: ServerFactory
+) -> None:
     before = HTTPAdapter.send
 
     with responses.RequestsMock() as rsps:
@@ -334,16 +369,63 @@ def test_mock_of_a_context_is_joined_and_gone_with_it(intercept: Intercept) -> N
         assert requests.get("https://other.example/").json() == ["mine"]
         assert get_token(credentials).status_code == 200
 
+    assert get_token(credentials).status_code == 200
+    with pytest.raises(requests.ConnectionError, match="Connection refused by Responses"):
+        requests.get("https://other.example/")
+    sc_auth_server_factory.stop(sc_auth_server)
     assert HTTPAdapter.send is before
 
 
-def test_mock_begun_later_is_joined_when_it_is_given(intercept: Intercept, sc_auth_intercept: Intercept) -> None:
-    intercept()
+def test_mock_begun_later_is_joined(intercept: Intercept) -> None:
+    credentials = intercept()
 
     with responses.RequestsMock() as rsps:
-        credentials = sc_auth_intercept(mock=rsps)
+        rsps.get("https://other.example/", json=["mine"])
+        assert requests.get("https://other.example/").json() == ["mine"]
         assert get_token(credentials).status_code == 200
+        rsps.reset()
+        assert get_token(credentials).status_code == 200
+        with pytest.raises(requests.ConnectionError, match="Connection refused by Responses"):
+            requests.get("https://other.example/")
 
+    assert get_token(credentials).status_code == 200
+
+
+def test_mock_that_outlives_the_server_leaves_nothing_of_ours(
+    intercept: Intercept, sc_auth_server: AuthorizationServer, sc_auth_server_factory: ServerFactory
+) -> None:
+    before = HTTPAdapter.send, responses.RequestsMock._find_match
+    credentials = intercept()
+
+    rsps = responses.RequestsMock()
+    rsps.start()
+    sc_auth_server_factory.stop(sc_auth_server)
+    with pytest.raises(requests.ConnectionError, match="Connection refused by Responses"):
+        get_token(credentials)
+    rsps.stop()
+
+    assert (HTTPAdapter.send, responses.RequestsMock._find_match) == before
+
+
+def test_order_of_a_mock_that_keeps_one_is_not_lost(intercept: Intercept) -> None:
+    credentials = intercept()
+
+    with responses.RequestsMock(registry=OrderedRegistry) as rsps:
+        rsps.get("https://other.example/1", json=1)
+        rsps.get("https://other.example/2", json=2)
+        one = requests.get("https://other.example/1").json()
+        token = get_token(credentials).status_code
+        two = requests.get("https://other.example/2").json()
+
+    assert (one, token, two) == (1, 200, 2)
+
+
+def test_second_interception_has_its_own_url(intercept: Intercept, sc_auth_intercept: Intercept) -> None:
+    intercept()
+
+    credentials = sc_auth_intercept("https://other.example/v1/token")
+
+    assert (credentials.token_url, credentials.api_url) == ("https://other.example/v1/token", API_URL)
     assert get_token(credentials).status_code == 200
 
 
@@ -370,7 +452,17 @@ def test_other_url_fails_and_is_named(intercept: Intercept) -> None:
     assert "- GET https://other.example/x\n" in str(error.value)
 
 
-@pytest.mark.parametrize("passthrough", ["http://idp.test/", ["https://x.test/", "http://idp.test/"]])
+@pytest.mark.parametrize(
+    "passthrough",
+    [
+        "http://idp.test/",
+        ["https://x.test/", "http://idp.test/"],
+        ["idp.test"],
+        "IDP.test:80",
+        "HTTP://idp.test",
+        "http://idp.test/not",
+    ],
+)
 def test_loopback_and_what_is_listed_pass(intercept: Intercept, passthrough: Any) -> None:
     intercept(passthrough=passthrough)
 
@@ -378,7 +470,8 @@ def test_loopback_and_what_is_listed_pass(intercept: Intercept, passthrough: Any
         assert requests.get(listener.url).status_code == 404
         # The proxy is the listener: the request for the listed host goes out to it.
         proxies = {"http": listener.url}
-        assert requests.get("http://idp.test/nothing", proxies=proxies).status_code == 404
+        url = "http://idp.test:80/nothing" if "80" in passthrough else "http://idp.test/nothing"
+        assert requests.get(url, proxies=proxies).status_code == 404
     with pytest.raises(requests.ConnectionError, match="Responses"):
         requests.get("http://other.test/", proxies=proxies)
 
@@ -392,18 +485,33 @@ def test_loopback_and_what_is_listed_pass(intercept: Intercept, passthrough: Any
             "it takes an http or https URL in ASCII, without user, query and fragment",
         ),
         (
-            "passthrough=['example.com']",
-            "passthrough='example.com' cannot be used: a URL begins with http:// or https://",
+            "token_url=5",
+            "token_url=5 cannot be used: it takes an http or https URL in ASCII, without user, query and fragment",
+        ),
+        (
+            "passthrough=['ftp://example.com']",
+            "passthrough='ftp://example.com' cannot be used: it takes hosts and the beginnings of http or https URLs, "
+            "such as 'login.example.com' or 'https://api.example.com/v2/'",
+        ),
+        (
+            "passthrough=__import__('re').compile('x')",
+            "passthrough=re.compile('x') cannot be used: it takes hosts and the beginnings of http or https URLs, "
+            "such as 'login.example.com' or 'https://api.example.com/v2/'",
+        ),
+        ("passthrough=5", "passthrough=5 cannot be used: it takes hosts and *"),
+        (
+            "mock=5",
+            "mock=5 cannot be used: it takes a responses.RequestsMock, or the module responses",
         ),
     ],
-    ids=["url", "passthrough"],
+    ids=["url", "number", "passthrough", "pattern", "passthrough-number", "mock"],
 )
 def test_bad_url_is_one_sentence(run: Run, settings: str, message: str) -> None:
     result = run(f"def test_it(sc_auth_intercept): sc_auth_intercept({settings})")
 
     result.assert_outcomes(failed=1)
     shown = result.stdout.str().partition("_ test_it _")[2].splitlines()
-    assert shown[1] == message
+    assert fnmatch.fnmatchcase(shown[1], message.replace("[", "[[]"))
     assert " sc_auth requests " in shown[2]
 
 

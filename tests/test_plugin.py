@@ -277,7 +277,7 @@ def test_plugin_imports_nothing_until_a_fixture_is_used(
 
     without, with_plugin = loaded(), loaded("-p", "pytest_sc_auth.plugin")
 
-    ours = {"pytest_sc_auth", *(f"pytest_sc_auth.{name}" for name in ("plugin", "servers", "settings"))}
+    ours = {"pytest_sc_auth", *(f"pytest_sc_auth.{name}" for name in ("environment", "plugin", "servers", "settings"))}
     assert with_plugin - without == ours
 
 

@@ -1,5 +1,6 @@
 """The servers that tests get: one socket, a path each, and a name that must be ours."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -149,14 +150,63 @@ def test_factory_that_made_nothing_has_nothing_to_stop(factory: ServerFactory) -
     assert listeners() == before
 
 
-def test_first_listener_to_open_has_the_port_and_the_other_a_free_one(free_port: int) -> None:
-    factory = ServerFactory({}, port=free_port)
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_listener_of_the_suites_scheme_has_the_port_and_the_other_a_free_one(free_port: int, tls: bool) -> None:
+    factory = ServerFactory({"tls": str(tls).lower()}, port=free_port)
 
-    secure, plain, other = factory.make(tls=True), factory.make(), factory.make(tls=True)
+    other, own, again = factory.make(tls=not tls), factory.make(), factory.make()
     factory.close()
 
-    assert urlsplit(secure.issuer).netloc == urlsplit(other.issuer).netloc == f"127.0.0.1:{free_port}"
-    assert urlsplit(plain.issuer).port not in (free_port, None)
+    assert urlsplit(own.issuer).netloc == urlsplit(again.issuer).netloc == f"127.0.0.1:{free_port}"
+    assert urlsplit(other.issuer).port not in (free_port, None)
+
+
+def test_path_and_client_can_be_chosen(factory: ServerFactory) -> None:
+    server = factory.make(path="/idp", client_id="my-app", client_secret="my-secret", scopes=["a"])
+
+    credentials = server.credentials_of()
+
+    assert urlsplit(credentials.token_url).path == "/idp/v1/token"
+    assert (credentials.client_id, credentials.client_secret, credentials.scope) == ("my-app", "my-secret", "a")
+    with pytest.raises(ValueError, match="a server is mounted at '/idp' already"):
+        factory.make(path="/idp")
+
+
+def test_servers_of_one_production_url_answer_in_turn_until_they_stop() -> None:
+    url = "https://idp.example.com/v1/token"
+    factory = ServerFactory({}, urls={"token_url": url, "api_url": None})
+    first, second = factory.make(), factory.make()
+
+    statuses = [requests.post(url).status_code]
+    factory.stop(second)
+    statuses.append(requests.post(url).status_code)
+    factory.close()
+
+    assert statuses == [400, 400]
+    assert (first.journal.total, second.journal.total) == (1, 1)
+
+
+def test_server_of_a_bad_production_url_is_not_left_behind() -> None:
+    factory = ServerFactory({}, urls={"token_url": "idp.example.com", "api_url": None})
+
+    with pytest.raises(ValueError, match="token_url='idp.example.com' cannot be used"):
+        factory.make()
+
+    assert factory.servers == ()
+    factory.close()
+
+
+def test_cas_are_trusted_while_a_server_of_https_runs(factory: ServerFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "mine.pem")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+
+    first, second, _ = factory.make(tls=True), factory.make(tls=True), factory.make()
+    factory.stop(first)
+    trusted = requests.get(second.jwks_uri).ok and os.environ["SSL_CERT_FILE"]
+    factory.stop(second)
+
+    assert trusted == second.ca_file
+    assert (os.environ["SSL_CERT_FILE"], "REQUESTS_CA_BUNDLE" in os.environ) == ("mine.pem", False)
 
 
 def test_busy_port_is_named_and_another_try_is_possible(free_port: int) -> None:

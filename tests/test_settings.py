@@ -356,14 +356,6 @@ def test_port_that_is_none_ends_the_run_at_once(run: Run, text: str) -> None:
     )
 
 
-def test_worker_beyond_the_last_port_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = pytester.parseconfig("--sc-auth-port=65535")
-    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
-
-    with pytest.raises(pytest.UsageError, match="sc_auth_port='65535' cannot be used"):
-        fixed_port(config)
-
-
 def test_busy_port_is_one_sentence_at_the_test(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the run that this test is in
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -375,3 +367,19 @@ def test_busy_port_is_one_sentence_at_the_test(run: Run, monkeypatch: pytest.Mon
     assert shown[1].startswith(f"port {port} of 127.0.0.1 cannot be opened (")
     assert shown[1].endswith("); end the program that uses it, or take port 0 for a free one")
     assert "short test summary info" in shown[2]
+
+
+def test_url_and_client_are_the_same_in_every_session(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    result = run(
+        f"""
+        def test_it(sc_auth_server_factory):
+            c = sc_auth_server_factory.make(path="/idp", client_id="my-app", client_secret="s").credentials_of()
+            assert (c.token_url, c.client_id) == ("http://127.0.0.1:{port}/idp/v1/token", "my-app")
+        """,
+        ini(f"sc_auth_port = {port}"),
+    )
+
+    result.assert_outcomes(passed=1)

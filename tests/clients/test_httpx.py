@@ -3,11 +3,13 @@
 import asyncio
 import dataclasses
 import time
+from typing import Any, cast
 
 import httpx
 import pytest
+from a2wsgi import WSGIMiddleware
 
-from fake_server import Reason
+from fake_server import Reason, TransportFault
 
 
 class ClientCredentials(httpx.Auth):
@@ -55,9 +57,13 @@ def http(request, sc_auth_server, sc_auth_credentials):
         yield client
 
 
-@pytest.fixture(params=["socket", "wsgi"])
+@pytest.fixture(params=["socket", "wsgi", "asgi"])
 def async_http(request, sc_auth_server, sc_auth_credentials):
-    transport = InProcess(sc_auth_server) if request.param == "wsgi" else None
+    transport = {
+        "socket": lambda: None,
+        "wsgi": lambda: InProcess(sc_auth_server),
+        "asgi": lambda: httpx.ASGITransport(cast(Any, WSGIMiddleware(sc_auth_server))),
+    }[request.param]()
     return httpx.AsyncClient(auth=ClientCredentials(sc_auth_credentials), transport=transport)
 
 
@@ -103,6 +109,13 @@ async def test_async_client_lives_through_expiry(async_http, sc_auth_api, sc_aut
         sc_auth_server.expire_all()
         assert (await http.get(sc_auth_api.url)).status_code == 200
     assert [exchange.status for exchange in sc_auth_server.api_requests] == [200, 200, 401, 200]
+
+
+def test_fault_of_the_connection_is_no_httpx_error_without_a_socket(http, sc_auth_api, sc_auth_server):
+    sc_auth_server.fail("connection_reset")
+    with pytest.raises((httpx.ReadError, TransportFault)) as error:
+        http.get(sc_auth_api.url)
+    assert isinstance(error.value, httpx.ReadError) == (http._transport.__class__ is httpx.HTTPTransport)
 
 
 @pytest.mark.anyio

@@ -1,0 +1,154 @@
+"""A server as a response of responses: a request of requests becomes a WSGI call, and its answer requests' own."""
+
+import http.client
+import io
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import requests
+import responses
+import urllib3
+from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
+
+from fake_server import AuthorizationServer, TransportFault
+from fake_server.disturbance import PATIENCE
+from fake_server.form import UNDERSCORED
+
+__all__ = ["Entrance"]
+
+
+class Entrance(responses.BaseResponse):
+    """Answer a request, whatever its method, as the server does; a fault of the connection is requests' error."""
+
+    def __init__(self, server: AuthorizationServer) -> None:
+        super().__init__("ANY", server.token_url)
+        self._server = server
+
+    def leads_from(self, url: str) -> bool:
+        """Tell whether a URL is one of the server's."""
+        return self._server.path_of(url) is not None
+
+    def get_response(self, request: requests.PreparedRequest) -> Any:
+        read_timeout = _read_timeout(getattr(request, "req_kwargs", {}).get("timeout"))
+        answer: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            answer[:] = [status, headers]
+
+        environ = self._environ(request, read_timeout)
+        sent: float = 1
+        try:
+            chunks = self._server.wsgi_app(environ, start_response)
+        except TransportFault as disturbance:
+            sent = _part_sent(disturbance, request, read_timeout)
+            chunks = disturbance.response(environ, start_response)
+        body = b"".join(chunks)
+        status, headers = answer
+        return _as_urllib3(status, headers, body[: int(len(body) * sent)], request)
+
+    def _environ(self, request: requests.PreparedRequest, timeout: float | None) -> dict[str, Any]:
+        parts = urlsplit(str(request.url))
+        body = _octets(request.body)
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(self._server.path_of(str(request.url)) or "").decode("latin-1"),
+            "QUERY_STRING": parts.query,
+            "SERVER_NAME": parts.hostname or "",
+            "SERVER_PORT": str(parts.port or (80 if parts.scheme == "http" else 443)),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": parts.netloc.rpartition("@")[2],
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": parts.scheme,
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "CONTENT_LENGTH": str(len(body)),
+            UNDERSCORED: [name for name in request.headers if "_" in name],
+        }
+        if timeout is not None:
+            environ[PATIENCE] = timeout
+        for name, value in request.headers.items():
+            if "_" not in name and name.lower() != "content-length":
+                key = name.upper().replace("-", "_")
+                text = value.decode("latin-1") if isinstance(value, bytes) else value
+                environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
+        return environ
+
+
+def _octets(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    return b"".join(map(_octets, body))
+
+
+def _read_timeout(timeout: Any) -> float | None:
+    """Return the seconds that a caller of requests waits for an answer: given as a number, a pair or urllib3's own."""
+    if isinstance(timeout, urllib3.Timeout):
+        timeout = timeout.clone()
+        timeout.start_connect()  # what is left of a total is known once it runs
+        timeout = timeout.read_timeout
+    elif isinstance(timeout, tuple):
+        timeout = timeout[1]
+    return timeout if isinstance(timeout, (int, float)) else None
+
+
+class _Received:
+    """Be what requests reads an answer's cookies from."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self.msg = http.client.HTTPMessage()
+        for name, value in headers:
+            self.msg.add_header(name, value)
+
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def _as_urllib3(
+    status: str, headers: Iterable[tuple[str, str]], body: bytes, request: requests.PreparedRequest
+) -> urllib3.HTTPResponse:
+    code, _, reason = status.partition(" ")
+    return urllib3.HTTPResponse(
+        body=io.BytesIO(body),
+        headers=urllib3.HTTPHeaderDict(headers),
+        status=int(code),
+        reason=reason,
+        preload_content=False,
+        original_response=_Received(headers),  # type: ignore[arg-type]
+        request_method=request.method,
+        enforce_content_length=True,
+    )
+
+
+_PART_SENT = {"dripping": 1, "cut_off": 0.5}
+
+
+def _part_sent(disturbance: TransportFault, request: requests.PreparedRequest, timeout: float | None) -> float:
+    """Return how much of the body a fault of the connection lets through, or raise what it is for requests' caller.
+
+    As from a socket, the error carries urllib3's, by which retries are counted.
+    """
+    fault, host = disturbance.fault, urlsplit(str(request.url)).netloc
+    if fault.transport in _PART_SENT:
+        return _PART_SENT[fault.transport]
+    what = f"{fault.name.replace('_', ' ')}; {disturbance}"
+    if fault.transport == "down":
+        raise requests.ConnectionError(NewConnectionError(host, what), request=request)  # type: ignore[arg-type]
+    if fault.transport in ("connection_reset", "no_response"):
+        raise requests.ConnectionError(ProtocolError(f"{host}: {what}"), request=request)
+    # Without waiting: what the caller would see after its timeout, it sees now. Without one it would wait for ever.
+    patience = "no timeout was given, so that this would never end" if timeout is None else f"{timeout:g} s"
+    late = ReadTimeoutError(host, request.path_url, f"read timed out ({patience}); {disturbance}")  # type: ignore[arg-type]
+    raise requests.ReadTimeout(late, request=request)
