@@ -1,5 +1,6 @@
 """Where a server is found: the paths by which it routes, and the URLs that it tells its clients."""
 
+import functools
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ API_PATH = "/sc/datalake/v1"
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 _PORTS = {"http": 80, "https": 443}
 _Host = tuple[str, str | None, int | None]
+_Routes = tuple[dict[str, str], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Addresses:
     def path_of(self, url: str) -> str | None:
         """Return the path by which the server routes a request for one of its URLs, or None for another's URL."""
         parts = urlsplit(url)
-        points, trees = self._routes_at(_host(parts))
+        points, trees = self._routes.get(_host(parts), ({}, {}))
         exact = points.get(parts.path.rstrip("/"))
         if exact is not None:
             return exact
@@ -85,20 +87,18 @@ class Addresses:
         longest = max(found, key=len)
         return trees[longest] + parts.path[len(longest) :]
 
-    def _routes_at(self, host: _Host) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the server's own paths by the published ones at a host: of single URLs, and of whole trees."""
+    @functools.cached_property
+    def _routes(self) -> dict[_Host, _Routes]:
+        """The server's own paths by the published ones at each host: of single URLs, and of whole trees."""
         token, api, base, issuer = map(urlsplit, (self.token_url, self.api_url, self.base_url, self.issuer))
-        points: dict[str, str] = {}
-        trees: dict[str, str] = {}
-        if _host(base) == host:
-            trees[base.path] = self.mount_path
-            for name in WELL_KNOWN if issuer.path else ():
-                points[name + issuer.path] = name + self.mount_path + self.dialect.issuer_path
-        if _host(api) == host:
-            trees[api.path] = self.mount_path + API_PATH
-        if _host(token) == host:
-            points[token.path.rstrip("/")] = self.mount_path + self.dialect.token_path
-        return points, trees
+        routes: dict[_Host, _Routes] = {_host(url): ({}, {}) for url in (token, api, base)}
+        points, trees = routes[_host(base)]
+        trees[base.path] = self.mount_path
+        for name in WELL_KNOWN if issuer.path else ():
+            points[name + issuer.path] = name + self.mount_path + self.dialect.issuer_path
+        routes[_host(api)][1][api.path] = self.mount_path + API_PATH
+        routes[_host(token)][0][token.path.rstrip("/")] = self.mount_path + self.dialect.token_path
+        return routes
 
     def _below(self, path: str | None) -> str | None:
         return None if path is None else self.base_url + path
