@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from fake_server.api import json_response
 from fake_server.clock import utc
+from fake_server.form import FormRequest
 from fake_server.refusals import Reason, Refusal
 from fake_server.rules import bent_rules
 from fake_server.state import ServerState
@@ -43,7 +44,7 @@ def answer_in_dialect(
     return response
 
 
-def answer_refusal(state: ServerState, request: Request, endpoint: str, refusal: Refusal, **asked: Any) -> Response:
+def answer_refusal(state: ServerState, request: FormRequest, endpoint: str, refusal: Refusal, **asked: Any) -> Response:
     """Refuse a request in the words of the server's dialect."""
     answer = state.dialect.error(refusal.reason, endpoint)
     if refusal.status is not None:
@@ -59,7 +60,13 @@ def answer_refusal(state: ServerState, request: Request, endpoint: str, refusal:
 
 
 def record(
-    state: ServerState, request: Request, endpoint: str, status: int, *, token_ends: float | None = None, **facts: Any
+    state: ServerState,
+    request: FormRequest,
+    endpoint: str,
+    status: int,
+    *,
+    token_ends: float | None = None,
+    **facts: Any,
 ) -> None:
     """Enter an exchange in the journal; `token_ends` is when an issued token does, in Unix seconds."""
     # The path without the query, where a client may have put its secret; cut when it is clean, as half a secret would
@@ -82,7 +89,7 @@ def record(
 
 
 def record_refusal(
-    state: ServerState, request: Request, endpoint: str, refusal: Refusal, *, status: int, **facts: Any
+    state: ServerState, request: FormRequest, endpoint: str, refusal: Refusal, *, status: int, **facts: Any
 ) -> None:
     """Enter a refused exchange, with what only the test's author learns of it."""
     facts["client_id"] = facts.get("client_id") or refusal.client_id
@@ -133,7 +140,7 @@ def _in_base64(text: str) -> Iterable[str]:
         yield from {part, quote(part, safe="")}
 
 
-def answer_failure(state: ServerState, request: Request, error: Exception) -> Response:
+def answer_failure(state: ServerState, request: FormRequest, error: Exception) -> Response:
     """Answer 500 where the answer itself cannot be made, because the test's own dialect or callable raised."""
     diagnosis = f"the answer could not be made: {type(error).__name__}"
     record_refusal(state, request, "other", Refusal(Reason.ANSWER_FAILED, diagnosis), status=500)

@@ -5,17 +5,27 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request
 
 from fake_server.diagnoses import why_missing_parameter
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "read_body", "read_form"]
+__all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "FormRequest", "read_body", "read_form"]
 
 MAX_BODY = 64 * 1024
 # Where a listener keeps the names of headers with an underscore, which no WSGI server hands on.
 UNDERSCORED = "fake_server.underscored_headers"
 FORM = "application/x-www-form-urlencoded"
+
+
+class FormRequest(Request):
+    """Read the form in a request's body once, for all who look at it."""
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The names and values in their order. Raises UnicodeDecodeError, and HTTPException as `get_data` does."""
+        return parse_qsl(self.get_data(cache=True).decode(), keep_blank_values=True, errors="strict")
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Form:
         return why_missing_parameter(name, self.text, self.query) or f"the body has no {name}"
 
 
-def read_form(request: Request, *, joins_duplicates: bool = False, refuses_nul: bool = False) -> Form:
+def read_form(request: FormRequest, *, joins_duplicates: bool = False, refuses_nul: bool = False) -> Form:
     """Return a form, the empty parameters left out as RFC 6749 section 3.2 demands.
 
     A parameter that is there twice is refused, or read as one that is joined by a comma. Raises Refusal for
@@ -40,7 +50,7 @@ def read_form(request: Request, *, joins_duplicates: bool = False, refuses_nul: 
     _check_content_type(request)
     text = _read_text(request)
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
+        pairs = request.pairs
     except UnicodeDecodeError as error:
         raise Refusal(Reason.BODY_NOT_UTF8, "a parameter's percent-encoded octets are not UTF-8") from error
     if refuses_nul and any("\0" in value for _, value in pairs):

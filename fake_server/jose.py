@@ -28,11 +28,14 @@ class _Registry(jws.JWSRegistry):
         return self.algorithms[name]
 
 
+# Headers that it does not know are ignored (RFC 7515, section 4).
+_SIGNING = _Registry(algorithms=list(jws.JWSRegistry.algorithms), strict_check_header=False)
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def sign(header: Mapping[str, Any], claims: Claims, key: SigningKey) -> str:
     """Return a JWT; the algorithm is the header's."""
-    payload = json.dumps(claims, separators=(",", ":"))
-    registry = _Registry(algorithms=[header["alg"]], strict_check_header=False)
-    return jws.serialize_compact(dict(header), payload, key, registry=registry)
+    return jws.serialize_compact(dict(header), _to_json(claims), key, registry=_SIGNING)
 
 
 def verify(value: str, find_key: Callable[[Mapping[str, Any]], SigningKey], algs: Collection[str]) -> Claims:

@@ -241,14 +241,18 @@ class Listener:
 
     def _dispatch(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's DispatcherMiddleware looks a mount up twice, between which another thread may unmount it.
-        path = environ["PATH_INFO"]
-        mount = max((mount for mount in tuple(self._mounts) if f"{path}/".startswith(f"{mount}/")), key=len, default="")
-        app = self._mounts.get(mount, _nothing_here)
+        path = mount = environ["PATH_INFO"]
+        server = self._mounts.get(mount)
+        while server is None and mount:
+            mount = mount.rpartition("/")[0]
+            server = self._mounts.get(mount)
+        if server is None:
+            return _nothing_here(environ, start_response)
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
         try:
-            return app(environ, start_response)
+            return server(environ, start_response)
         except TransportFault as fault:
-            fault.is_over = lambda: self._mounts.get(mount) is not app
+            fault.is_over = lambda: self._mounts.get(mount) is not server
             raise
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from fake_server.answers import CLIP, record, record_refusal
 from fake_server.api import CHALLENGES, bearer_token, json_response
 from fake_server.disturbance import armed_refusal, disturb
 from fake_server.faults import Fault
+from fake_server.form import FormRequest
 from fake_server.jose import Claims, header_of
 from fake_server.refusals import Reason, Refusal
 from fake_server.state import ServerState
@@ -18,7 +19,7 @@ from fake_server.tokens import fingerprint
 __all__ = ["answer_api"]
 
 
-def answer_api(state: ServerState, request: Request, path: str) -> Response:
+def answer_api(state: ServerState, request: FormRequest, path: str) -> Response:
     """Answer a request to the protected API for a path below its URL (RFC 6750)."""
     if path == "/description" and request.method in ("GET", "HEAD"):
         record(state, request, "api", 200)
@@ -27,7 +28,7 @@ def answer_api(state: ServerState, request: Request, path: str) -> Response:
     return disturb(state, request, fault, _answer(state, request, path, fault))
 
 
-def _answer(state: ServerState, request: Request, path: str, fault: Fault | None) -> Response:
+def _answer(state: ServerState, request: FormRequest, path: str, fault: Fault | None) -> Response:
     seen: dict[str, Any] = {"fault": fault and fault.name}
     try:
         token = bearer_token(request)
@@ -76,7 +77,7 @@ def _check_scope(state: ServerState, claims: Claims) -> None:
         )
 
 
-def _answer_challenge(state: ServerState, request: Request, refusal: Refusal, **seen: Any) -> Response:
+def _answer_challenge(state: ServerState, request: FormRequest, refusal: Refusal, **seen: Any) -> Response:
     challenge = CHALLENGES[refusal.reason]
     if refusal.status is not None:
         challenge = replace(challenge, status=refusal.status)

@@ -9,15 +9,12 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Request
 
 from fake_server.clients import RegisteredClient
-from fake_server.form import FORM
+from fake_server.form import FORM, FormRequest
 
 __all__ = ["bent_rules"]
 
@@ -38,7 +35,9 @@ class _Asked:
     """Hold the words of a request.
 
     - `is_form`: the body is announced as a form, and is UTF-8.
-    - `form`: None where the body is no form, or cannot be read.
+    - `form`: None where the body is no form, or cannot be read; `parameters` are those of it that have a value.
+    - `are_bearer`: of each part of the Authorization header, whether it is a right Bearer one.
+    - `basic`: what Basic credentials decode to: empty where they do not, None where there are none.
     - `raw_pairs`: what Basic credentials must not decode to, as it was to be encoded.
     """
 
@@ -47,36 +46,14 @@ class _Asked:
     query: MultiDict[str, str]
     is_form: bool
     form: Sequence[tuple[str, str]] | None
+    parameters: Mapping[str, str]
+    are_bearer: Sequence[bool]
+    basic: str | None
     raw_pairs: Collection[str]
 
     @property
     def is_token_request(self) -> bool:
         return self.method == "POST" and self.form is not None
-
-    @cached_property
-    def parameters(self) -> Mapping[str, str]:
-        return {name: value for name, value in self.form or () if value}
-
-    @cached_property
-    def are_bearer(self) -> Sequence[bool]:
-        """Tell of each part of the Authorization header whether it is a right Bearer one."""
-        parts = () if self.authorization is None else self.authorization.split(",")
-        return [_BEARER.fullmatch(part.strip()) is not None for part in parts]
-
-    @cached_property
-    def basic(self) -> str | None:
-        """What Basic credentials decode to: empty where they do not, None where there are none."""
-        scheme, _, encoded = (self.authorization or "").strip().partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            octets = base64.b64decode(encoded.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return ""
-        try:
-            return octets.decode()
-        except UnicodeDecodeError:
-            return octets.decode("latin-1")
 
     @property
     def token_places(self) -> int:
@@ -193,7 +170,7 @@ _BY_ENDPOINT = {
 
 
 def bent_rules(
-    request: Request, endpoint: str, clients: Mapping[str, RegisteredClient], *, reads_raw: bool
+    request: FormRequest, endpoint: str, clients: Mapping[str, RegisteredClient], *, reads_raw: bool
 ) -> tuple[str, ...]:
     """Return the rules that a request bends, each with its id.
 
@@ -203,26 +180,48 @@ def bent_rules(
     if not rules:
         return ()
     is_form, form = _read_form(request)
+    authorization = request.headers.get("Authorization")
     asked = _Asked(
         method=request.method,
-        authorization=request.headers.get("Authorization"),
+        authorization=authorization,
         query=request.args,
         is_form=is_form,
         form=form,
+        parameters={name: value for name, value in form or () if value},
+        are_bearer=[] if authorization is None else list(map(_is_bearer, authorization.split(","))),
+        basic=_read_basic(authorization or ""),
         raw_pairs=() if reads_raw or endpoint == "api" else _raw_pairs(clients),
     )
     return tuple(str(rule) for rule in rules if rule.is_bent(asked))
 
 
-def _read_form(request: Request) -> tuple[bool, Sequence[tuple[str, str]] | None]:
+def _read_form(request: FormRequest) -> tuple[bool, Sequence[tuple[str, str]] | None]:
     if request.mimetype != FORM or request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         return False, None
     try:
-        return True, parse_qsl(request.get_data(cache=True).decode(), keep_blank_values=True, errors="strict")
+        return True, request.pairs
     except UnicodeDecodeError:
         return False, None
     except HTTPException:  # too large, or cut short
         return True, None
+
+
+def _is_bearer(part: str) -> bool:
+    return _BEARER.fullmatch(part.strip()) is not None
+
+
+def _read_basic(authorization: str) -> str | None:
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        octets = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
 
 
 def _raw_pairs(clients: Mapping[str, RegisteredClient]) -> Collection[str]:

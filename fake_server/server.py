@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from werkzeug.http import http_date
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from fake_server.addresses import API_PATH, TOKEN_PATH, WELL_KNOWN
 from fake_server.answers import answer_failure, answer_refusal
@@ -14,6 +14,7 @@ from fake_server.clients import RegisteredClient, new_client_id, new_client_secr
 from fake_server.dialects import Grant
 from fake_server.fault_queue import ArmedFault, Script
 from fake_server.faults import DOWN, TransportFault
+from fake_server.form import FormRequest
 from fake_server.hidden import Hidden
 from fake_server.journal import ExchangeLog
 from fake_server.keys import KeySource, read_public_keys
@@ -55,7 +56,7 @@ class Credentials:
 class _Endpoint(NamedTuple):
     name: str
     methods: tuple[str, ...] | None
-    answer: Callable[[ServerState, Request], Response]
+    answer: Callable[[ServerState, FormRequest], Response]
 
 
 _READ = ("GET", "HEAD")
@@ -162,7 +163,7 @@ class AuthorizationServer:
 
     def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        request = Request(environ)
+        request = FormRequest(environ)
         # WSGI strings hold octets; the request's own path would lack the part that a mount took away.
         octets = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
         if self.is_down:
@@ -179,7 +180,7 @@ class AuthorizationServer:
         response.headers.setdefault("Date", http_date(self.clock.time()))
         return response(environ, start_response)
 
-    def _answer(self, request: Request, path: str) -> Response:
+    def _answer(self, request: FormRequest, path: str) -> Response:
         api_path = self._state.addresses.mount_path + API_PATH
         if path == api_path or path.startswith(api_path + "/"):
             return answer_api(self._state, request, path.removeprefix(api_path))
@@ -281,14 +282,14 @@ class AuthorizationServer:
         """
         found = self._find_client(client)
         scopes = found.scopes if scope is None else tuple(scope.split())
-        value, _ = self._state.issue(
+        issued = self._state.issue(
             found,
             scopes,
             found.token_lifetime if lifetime is None else lifetime,
             client_auth="private_key_jwt" if found.public_keys else "client_secret_basic",
             overrides=claims or {},
         )
-        return Hidden(value)
+        return Hidden(issued.value)
 
     def revoke(self, token: str) -> None:
         """End a token as revoked. Raises ValueError unless this server issued it, TypeError for what is no text."""

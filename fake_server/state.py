@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fake_server.addresses import Addresses
 from fake_server.api import ProtectedApi
@@ -24,7 +24,18 @@ from fake_server.options import Options
 from fake_server.refusals import Reason, Refusal
 from fake_server.tokens import TokenStore
 
-__all__ = ["ServerState"]
+__all__ = ["Issued", "ServerState"]
+
+
+class Issued(NamedTuple):
+    """Hold a token, what was granted by it, and when it ends, in Unix seconds, where it says so.
+
+    Its own `exp` counts: with claims of the test's, it may not be what `expires_in` tells.
+    """
+
+    value: str
+    grant: Grant
+    ends_at: float | None
 
 
 @dataclass
@@ -44,7 +55,7 @@ class ServerState:
         self.faults = FaultQueue(self.clock)
         self.flight = Flight(self.waiting)
         self._sticky_lock = threading.Lock()
-        self._sticky: dict[tuple[str, tuple[str, ...]], tuple[str, Grant]] = {}
+        self._sticky: dict[tuple[str, tuple[str, ...]], Issued] = {}
         self.dialect = dialect
         self.addresses = Addresses.below(self.base_url, dialect)
         self.journal = Journal(options.journal_size)
@@ -78,9 +89,7 @@ class ServerState:
         self.api.url = self.addresses.api_url
         self.tokens.issuer, self.tokens.audience = self.addresses.issuer, self.audience
 
-    def issue_or_repeat(
-        self, client: RegisteredClient, scopes: tuple[str, ...], *, client_auth: str
-    ) -> tuple[str, Grant]:
+    def issue_or_repeat(self, client: RegisteredClient, scopes: tuple[str, ...], *, client_auth: str) -> Issued:
         """Return a new token, or with `sticky_tokens` the last one again while it is good for longer than that."""
         margin = self.options.sticky_tokens
         if margin is None:
@@ -88,10 +97,9 @@ class ServerState:
         with self._sticky_lock:  # or those who ask at once would get a token each
             key = client.client_id, scopes
             if key in self._sticky:
-                value, grant = self._sticky[key]
-                now = int(self.clock.time())
-                if now < grant.expires_at - margin and self._is_good(value):
-                    return value, replace(grant, issued_at=now)
+                last, now = self._sticky[key], int(self.clock.time())
+                if now < last.grant.expires_at - margin and self._is_good(last.value):
+                    return last._replace(grant=replace(last.grant, issued_at=now))
             self._sticky[key] = self.issue(client, scopes, client.token_lifetime, client_auth=client_auth)
             return self._sticky[key]
 
@@ -102,16 +110,6 @@ class ServerState:
             return False
         return True
 
-    def end_of(self, token: str) -> float | None:
-        """Return when a token ends, in Unix seconds, or None where it does not say.
-
-        Its own `exp` counts: with claims of the test's, it may not be what `expires_in` tells.
-        """
-        with contextlib.suppress(Refusal, ValueError):
-            end = numeric_date(self.tokens.decode(token), "exp")
-            return None if end is None else utc(end).timestamp()
-        return None
-
     def issue(
         self,
         client: RegisteredClient,
@@ -121,8 +119,8 @@ class ServerState:
         client_auth: str,
         overrides: Mapping[str, Any] = MappingProxyType({}),
         age: int = 0,
-    ) -> tuple[str, Grant]:
-        """Return a new token and what it grants, as of `age` seconds ago.
+    ) -> Issued:
+        """Return a new token, as of `age` seconds ago.
 
         The suite's, the client's and the caller's own claims are set over the dialect's, or leave one out where None.
         """
@@ -142,7 +140,7 @@ class ServerState:
             claims |= extra(grant) if callable(extra) else extra
         claims = {name: value for name, value in claims.items() if value is not None}
         header = self.dialect.jwt_header(str(self.tokens.keys.current.kid), self.options.signing_alg)
-        return self.tokens.issue(header, claims), grant
+        return Issued(self.tokens.issue(header, claims), grant, _end_of(claims))
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that is good now. Raises Refusal."""
@@ -156,3 +154,10 @@ class ServerState:
         client = self.clients.get(self.dialect.client_of(claims) or "")
         if client is not None and not client.enabled:
             raise Refusal(Reason.TOKEN_OF_DISABLED_CLIENT, f"the token's client {client.client_id!r} is disabled")
+
+
+def _end_of(claims: Claims) -> float | None:
+    with contextlib.suppress(ValueError):
+        end = numeric_date(claims, "exp")
+        return None if end is None else utc(end).timestamp()
+    return None

@@ -3,16 +3,15 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from fake_server.answers import answer_in_dialect, answer_refusal, record
 from fake_server.clients import RegisteredClient
-from fake_server.dialects import Grant
 from fake_server.disturbance import armed_refusal, disturb
 from fake_server.faults import Fault
-from fake_server.form import read_form
+from fake_server.form import FormRequest, read_form
 from fake_server.refusals import Reason, Refusal
-from fake_server.state import ServerState
+from fake_server.state import Issued, ServerState
 from fake_server.token_request import check_grant_type, check_resource, grant_scopes
 from fake_server.tokens import fingerprint
 
@@ -22,7 +21,7 @@ __all__ = ["ELSEWHERE", "answer_elsewhere", "answer_token"]
 ELSEWHERE = "/elsewhere/v1/token"
 
 
-def answer_token(state: ServerState, request: Request) -> Response:
+def answer_token(state: ServerState, request: FormRequest) -> Response:
     """Issue a token to the client itself (RFC 6749, section 4.4), unless the test wants otherwise."""
     came_after = state.journal.total
     with state.flight.enter() as overlapping:
@@ -32,7 +31,7 @@ def answer_token(state: ServerState, request: Request) -> Response:
             client, method, scopes = _read(state, request, seen)
             if (wanted := armed_refusal(fault, "token")) is not None:
                 raise wanted
-            value, grant = _issue(state, client, method, scopes, fault)
+            issued = _issue(state, client, method, scopes, fault)
         except Refusal as refusal:
             refusal = armed_refusal(fault, "token") or refusal
             if fault is not None and fault.needs_good_answer:
@@ -42,11 +41,13 @@ def answer_token(state: ServerState, request: Request) -> Response:
             if response.status_code == 307:
                 response.headers["Location"] = _elsewhere(state)
         else:
-            response = _answer_grant(state, request, value, grant, seen)
+            response = _answer_grant(state, request, issued, seen)
         return disturb(state, request, fault, response)
 
 
-def _read(state: ServerState, request: Request, seen: dict[str, Any]) -> tuple[RegisteredClient, str, tuple[str, ...]]:
+def _read(
+    state: ServerState, request: FormRequest, seen: dict[str, Any]
+) -> tuple[RegisteredClient, str, tuple[str, ...]]:
     """Return who asks, how it proved that, and for which scopes, and note in `seen` what the journal is to know."""
     dialect = state.dialect
     form = read_form(request, joins_duplicates=dialect.joins_duplicates, refuses_nul=dialect.refuses_nul)
@@ -62,7 +63,7 @@ def _read(state: ServerState, request: Request, seen: dict[str, Any]) -> tuple[R
 
 def _issue(
     state: ServerState, client: RegisteredClient, method: str, scopes: tuple[str, ...], fault: Fault | None
-) -> tuple[str, Grant]:
+) -> Issued:
     variant = fault.issue if fault is not None else None
     if variant == "narrower":
         scopes = scopes[:-1] or ("limited",)
@@ -70,20 +71,20 @@ def _issue(
     age = client.token_lifetime + 1 if variant == "expired" else 0
     try:
         if variant is None:
-            value, grant = state.issue_or_repeat(client, scopes, client_auth=method)
+            issued = state.issue_or_repeat(client, scopes, client_auth=method)
         else:
-            value, grant = state.issue(client, scopes, client.token_lifetime, client_auth=method, age=age)
+            issued = state.issue(client, scopes, client.token_lifetime, client_auth=method, age=age)
     except Exception as error:  # of a callable that the test gave for claims
         state.errors.append(error)
         raise Refusal(Reason.CLAIMS_FAILED, f"the test's claims raised {type(error).__name__}") from error
     if variant == "refused":
-        state.tokens.end_own(value, Reason.REVOKED_TOKEN)
-    return value, grant
+        state.tokens.end_own(issued.value, Reason.REVOKED_TOKEN)
+    return issued
 
 
-def _answer_grant(state: ServerState, request: Request, value: str, grant: Grant, seen: dict[str, Any]) -> Response:
-    record(state, request, "token", 200, token_id=fingerprint(value), token_ends=state.end_of(value), **seen)
-    members = state.dialect.token_response(grant, value)
+def _answer_grant(state: ServerState, request: FormRequest, issued: Issued, seen: dict[str, Any]) -> Response:
+    record(state, request, "token", 200, token_id=fingerprint(issued.value), token_ends=issued.ends_at, **seen)
+    members = state.dialect.token_response(issued.grant, issued.value)
     return answer_in_dialect(state, members, 200, state.dialect.token_headers)
 
 
@@ -95,7 +96,7 @@ def _elsewhere(state: ServerState) -> str:
     return f"{parts.scheme}://{other}{port}{parts.path}{ELSEWHERE}"
 
 
-def answer_elsewhere(state: ServerState, request: Request) -> Response:
+def answer_elsewhere(state: ServerState, request: FormRequest) -> Response:
     """Take note of a client that followed the redirect of a token request."""
     secret = "Authorization" in request.headers or not request.form.keys().isdisjoint(
         ("client_secret", "client_assertion")

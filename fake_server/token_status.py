@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from fake_server.answers import answer_in_dialect, answer_refusal, record
 from fake_server.clients import RegisteredClient
-from fake_server.form import read_form
+from fake_server.form import FormRequest, read_form
 from fake_server.jose import Claims
 from fake_server.refusals import Reason, Refusal
 from fake_server.state import ServerState
@@ -15,7 +15,7 @@ from fake_server.tokens import fingerprint
 __all__ = ["answer_introspection", "answer_revocation"]
 
 
-def answer_introspection(state: ServerState, request: Request) -> Response:
+def answer_introspection(state: ServerState, request: FormRequest) -> Response:
     """Tell whether a token is good, and for what (RFC 7662, section 2)."""
     seen: dict[str, Any] = {}
     try:
@@ -34,7 +34,7 @@ def answer_introspection(state: ServerState, request: Request) -> Response:
     return answer_in_dialect(state, members, 200, state.dialect.token_headers)
 
 
-def answer_revocation(state: ServerState, request: Request) -> Response:
+def answer_revocation(state: ServerState, request: FormRequest) -> Response:
     """End a token at the wish of its client (RFC 7009, section 2); an unknown one is ended already."""
     seen: dict[str, Any] = {}
     try:
@@ -49,7 +49,7 @@ def answer_revocation(state: ServerState, request: Request) -> Response:
     return answer_in_dialect(state, {}, 200, state.dialect.token_headers)
 
 
-def _read_token(state: ServerState, request: Request, seen: dict[str, Any]) -> tuple[str, RegisteredClient]:
+def _read_token(state: ServerState, request: FormRequest, seen: dict[str, Any]) -> tuple[str, RegisteredClient]:
     """Return the token of a form and the client that asks, and note in `seen` what the journal is to know.
 
     The hint of its type is not read: there is one type, and a wrong hint must not hide a token.
