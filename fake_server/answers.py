@@ -5,7 +5,6 @@ The entry is written before the answer leaves, so that who has the answer finds 
 
 import base64
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Response
 from fake_server.api import json_response
 from fake_server.clock import utc
 from fake_server.form import FormRequest
+from fake_server.jose import compact_json
 from fake_server.refusals import Reason, Refusal
 from fake_server.rules import bent_rules
 from fake_server.state import ServerState
@@ -37,7 +37,7 @@ def answer_in_dialect(
     state: ServerState, members: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a response with these members; without any, it has no body."""
-    text = json.dumps(members, separators=(",", ":")) if members else ""
+    text = compact_json(members) if members else ""
     response = Response(text, status, dict(headers or {}), content_type=state.dialect.content_type)
     if not text:
         del response.headers["Content-Type"]

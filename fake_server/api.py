@@ -1,6 +1,5 @@
 """The protected resource: a Smart API that takes Bearer tokens (RFC 6750) and answers what the test tells it."""
 
-import json as json_module
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from fake_server.diagnoses import why_not_bearer, why_two_tokens
 from fake_server.form import FORM, read_body
-from fake_server.jose import Claims
+from fake_server.jose import Claims, compact_json
 from fake_server.refusals import Reason, Refusal
 
 __all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response"]
@@ -99,8 +98,7 @@ def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
 
 def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with these members as compact JSON."""
-    text = json_module.dumps(members, separators=(",", ":"))
-    return Response(text, status, headers, content_type="application/json")
+    return Response(compact_json(members), status, headers, content_type="application/json")
 
 
 class ProtectedApi:
@@ -195,7 +193,7 @@ class ProtectedApi:
 
 def _canned(json: Any, status: int, headers: Mapping[str, str]) -> Answer:
     # Encoded once, when the route is made: what cannot be JSON fails there, at the test's own line.
-    text = "" if json is None else json_module.dumps(json, separators=(",", ":"))
+    text = "" if json is None else compact_json(json)
 
     def answer(_request: Request, _claims: Claims, **_variables: Any) -> Response:
         response = Response(text, status, content_type="application/json")

@@ -12,7 +12,7 @@ from joserfc.jwk import GuestProtocol
 
 from fake_server.keys import SigningKey
 
-__all__ = ["Claims", "header_of", "is_seconds", "numeric_date", "sign", "verify"]
+__all__ = ["Claims", "compact_json", "header_of", "is_seconds", "numeric_date", "sign", "verify"]
 
 Claims = dict[str, Any]
 # Without padding, or one token would have several spellings.
@@ -30,12 +30,13 @@ class _Registry(jws.JWSRegistry):
 
 # Headers that it does not know are ignored (RFC 7515, section 4).
 _SIGNING = _Registry(algorithms=list(jws.JWSRegistry.algorithms), strict_check_header=False)
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+# As json.dumps, which would make an encoder at each call.
+compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def sign(header: Mapping[str, Any], claims: Claims, key: SigningKey) -> str:
     """Return a JWT; the algorithm is the header's."""
-    return jws.serialize_compact(dict(header), _to_json(claims), key, registry=_SIGNING)
+    return jws.serialize_compact(dict(header), compact_json(claims), key, registry=_SIGNING)
 
 
 def verify(value: str, find_key: Callable[[Mapping[str, Any]], SigningKey], algs: Collection[str]) -> Claims:

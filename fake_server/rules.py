@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
@@ -30,8 +31,7 @@ _SCOPE_CHARACTERS = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*")
 _BEARER = re.compile(r"(?i:bearer) +[A-Za-z0-9._~+/-]+=*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _Asked(NamedTuple):
     """Hold the words of a request.
 
     - `is_form`: the body is announced as a form, and is UTF-8.

@@ -1,6 +1,7 @@
 """The authorization server: clients, tokens, journal and clock behind one WSGI callable."""
 
 import datetime
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -61,6 +62,9 @@ class _Endpoint(NamedTuple):
 
 _READ = ("GET", "HEAD")
 _ALL = None
+
+
+_date_header = functools.lru_cache(maxsize=1)(http_date)
 
 
 def _endpoints(state: ServerState) -> dict[str, _Endpoint]:
@@ -172,12 +176,12 @@ class AuthorizationServer:
         try:
             response = self._answer(request, path)
         except TransportFault as disturbance:
-            disturbance.response.headers.setdefault("Date", http_date(self.clock.time()))
+            disturbance.response.headers.setdefault("Date", _date_header(int(self.clock.time())))
             raise
         except Exception as error:  # of a dialect or a callable of the test's own: the test is to learn of it
             self.errors.append(error)
             response = answer_failure(self._state, request, error)
-        response.headers.setdefault("Date", http_date(self.clock.time()))
+        response.headers.setdefault("Date", _date_header(int(self.clock.time())))
         return response(environ, start_response)
 
     def _answer(self, request: FormRequest, path: str) -> Response:
