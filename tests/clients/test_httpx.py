@@ -113,9 +113,9 @@ async def test_async_client_lives_through_expiry(async_http, sc_auth_api, sc_aut
 
 def test_fault_of_the_connection_is_no_httpx_error_without_a_socket(http, sc_auth_api, sc_auth_server):
     sc_auth_server.fail("connection_reset")
-    with pytest.raises((httpx.ReadError, TransportFault)) as error:
+    with pytest.raises((httpx.TransportError, TransportFault)) as error:
         http.get(sc_auth_api.url)
-    assert isinstance(error.value, httpx.ReadError) == (http._transport.__class__ is httpx.HTTPTransport)
+    assert isinstance(error.value, httpx.TransportError) == (http._transport.__class__ is httpx.HTTPTransport)
 
 
 @pytest.mark.anyio
