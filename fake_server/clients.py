@@ -51,12 +51,15 @@ class RegisteredClient:
         return is_same and bool(self.client_secret)
 
     def rotate_secret(self, client_secret: str | None = None) -> str:
-        """Give the client another secret, a new random one unless given, and return it; the old one ends."""
-        if client_secret == "":
-            raise ValueError("a client_secret must not be empty")
+        """Give the client another secret, a new random one unless given, and return it; the old one ends.
+
+        Raises ValueError for one that is no text, or empty.
+        """
+        secret = new_client_secret() if client_secret is None else client_secret
+        _check_secret(self.client_id, secret)
         self.earlier_secrets += (self.client_secret,)
-        self.client_secret = client_secret or new_client_secret()
-        return self.client_secret
+        self.client_secret = secret
+        return secret
 
     def disable(self) -> None:
         """Refuse this client and the tokens it holds until it is enabled again."""
@@ -65,6 +68,16 @@ class RegisteredClient:
     def enable(self) -> None:
         """Let a disabled client in again, and its unexpired tokens."""
         self.enabled = True
+
+
+def _check_secret(client_id: str, secret: object) -> None:
+    # The value is not shown.
+    if not isinstance(secret, str):
+        raise ValueError(f"the client_secret of {client_id!r} is no text, but of the type {type(secret).__name__}")
+    if not secret:
+        raise ValueError(f"the client_secret of {client_id!r} must not be empty")
+    if any("\ud800" <= character <= "\udfff" for character in secret):
+        raise ValueError(f"the client_secret of {client_id!r} has half a surrogate pair, which cannot be sent in UTF-8")
 
 
 # Letters and digits only, after the shape of Okta's: a client that percent-encodes "-" and one
@@ -99,10 +112,11 @@ class ClientRegistry(Mapping[str, RegisteredClient]):
         return f"<ClientRegistry {list(self._clients)}>"
 
     def add(self, client: RegisteredClient) -> None:
-        """Register a client. Raises ValueError for an id that is taken, empty or has a control character."""
-        if not client.client_id or not client.client_id.isprintable():
-            raise ValueError(f"{client.client_id!r} cannot be a client_id: it is empty or not printable")
-        if not client.client_secret and not client.public_keys:
-            raise ValueError(f"the client_secret of {client.client_id!r} must not be empty")
+        """Register a client. Raises ValueError for an id that is taken, or an id or a secret that cannot be."""
+        name = client.client_id
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise ValueError(f"{name!r} cannot be a client_id: it takes a printable text that is not empty")
+        if client.client_secret or not client.public_keys:
+            _check_secret(name, client.client_secret)
         if self._clients.setdefault(client.client_id, client) is not client:
             raise ValueError(f"a client {client.client_id!r} is registered already; choose another client_id")

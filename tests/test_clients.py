@@ -1,6 +1,7 @@
 """The clients of a server: their secrets, the registry that holds them, and what is never shown."""
 
 import hmac
+from typing import Any
 
 import pytest
 
@@ -54,11 +55,12 @@ def test_rotated_secret_may_be_given() -> None:
     assert client.has_secret("other")
 
 
-def test_rotating_to_an_empty_secret_is_an_error_and_keeps_the_old_one() -> None:
+@pytest.mark.parametrize(("secret", "why"), [("", "must not be empty"), (7, "is no text, but of the type int")])
+def test_rotating_to_what_is_no_secret_is_an_error_and_keeps_the_old_one(secret: Any, why: str) -> None:
     client = new_client()
 
-    with pytest.raises(ValueError, match="^a client_secret must not be empty$"):
-        client.rotate_secret("")
+    with pytest.raises(ValueError, match=f"^the client_secret of 'smart-client' {why}$"):
+        client.rotate_secret(secret)
 
     assert client.has_secret("smart-secret")
 
@@ -124,18 +126,29 @@ def test_registry_may_grow_while_it_is_read() -> None:
     assert list(registry) == ["a", "aa"]
 
 
+NO_ID = "cannot be a client_id: it takes a printable text that is not empty"
+
+
 @pytest.mark.parametrize(
     ("client_id", "client_secret", "message"),
     [
         ("smart-client", "x", "a client 'smart-client' is registered already; choose another client_id"),
-        ("", "x", "'' cannot be a client_id: it is empty or not printable"),
-        ("a\nb", "x", r"'a\nb' cannot be a client_id: it is empty or not printable"),
+        ("", "x", f"'' {NO_ID}"),
+        ("a\nb", "x", rf"'a\nb' {NO_ID}"),
+        (7, "x", f"7 {NO_ID}"),
         ("a", "", "the client_secret of 'a' must not be empty"),
+        ("a", b"S3CRET", "the client_secret of 'a' is no text, but of the type bytes"),
+        ("a", None, "the client_secret of 'a' is no text, but of the type NoneType"),
+        (
+            "a",
+            "S3CRET\ud800",
+            "the client_secret of 'a' has half a surrogate pair, which cannot be sent in UTF-8",
+        ),
     ],
-    ids=["taken", "empty-id", "line-feed", "empty-secret"],
+    ids=["taken", "empty-id", "line-feed", "number", "empty-secret", "octets", "none", "surrogate"],
 )
 def test_client_that_cannot_be_is_an_error_and_leaves_the_others(
-    client_id: str, client_secret: str, message: str
+    client_id: Any, client_secret: Any, message: str
 ) -> None:
     registry, first = ClientRegistry(), new_client()
     registry.add(first)

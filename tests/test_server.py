@@ -97,7 +97,10 @@ def test_grant_types_may_be_one_text(server: AuthorizationServer) -> None:
             id="taken",
         ),
         pytest.param(
-            {"client_id": ""}, ValueError, "'' cannot be a client_id: it is empty or not printable", id="empty-id"
+            {"client_id": ""},
+            ValueError,
+            "'' cannot be a client_id: it takes a printable text that is not empty",
+            id="empty-id",
         ),
         pytest.param(
             {"client_id": "a", "client_secret": ""},
