@@ -1,12 +1,15 @@
 """The loopback door: one socket that serves many authorization servers, each under a path of its own."""
 
 import contextlib
+import errno
+import ipaddress
 import re
 import secrets
 import selectors
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,11 +29,22 @@ if TYPE_CHECKING:
 
     from fake_server.tls import CertificateAuthority
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "warning_of"]
 
 _BACKLOG = 128
-# What needs no percent-encoding: the path is found as it is in the issuer and in the request.
-_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+# A name, or an address, of IPv6 with its zone.
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
+# What needs no percent-encoding, and is not taken for a step up: it is the same in the issuer and in the request.
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+
+
+def warning_of(host: str) -> str | None:
+    """Return what is to be said of an address by which other machines can reach a server, or None."""
+    try:
+        is_loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        is_loopback = host.lower() == "localhost"
+    return None if is_loopback else f"{host} can be reached from other machines; this is a server for tests"
 
 
 class _Server(ThreadedWSGIServer):
@@ -105,10 +119,19 @@ class Listener:
 
     `with Listener() as listener: server = listener.serve(Options(...))`. Port 0 takes a free one. Servers
     share one signing key, made once, until they rotate it. With `tls` it speaks https, by a certificate of
-    that authority.
+    that authority. Raises ValueError for what is no host or port; a host that other machines can reach is warned of
+    at the start.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, *, tls: "CertificateAuthority | None" = None) -> None:
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise ValueError(f"host={host!r} cannot be used: it takes an address, such as 127.0.0.1")
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port={port!r} cannot be used: it takes a whole number from 0 to 65535")
+        if tls is not None and not hasattr(tls, "context"):
+            raise ValueError(
+                f"tls={tls!r} cannot be used: it takes a CertificateAuthority, which is in fake_server.tls"
+            )
         self._tls = tls
         self._host = host
         self._port = port
@@ -152,16 +175,20 @@ class Listener:
         """Open the socket and accept connections in a thread. Raises OSError, which names the port, when it is busy."""
         if self.is_running:
             return
+        if (warning := warning_of(self._host)) is not None:
+            warnings.warn(warning, stacklevel=2)
         try:
             family = select_address_family(self._host, self._port)
             listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
-            raise OSError(
-                error.errno,
-                f"port {self._port} of {self._host} cannot be opened ({why}); "
-                "end the program that uses it, or take port 0 for a free one",
-            ) from error
+            is_elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            way = (
+                "take an address of this machine, such as 127.0.0.1"
+                if is_elsewhere
+                else "end the program that uses it, or take port 0 for a free one"
+            )
+            raise OSError(error.errno, f"port {self._port} of {self._host} cannot be opened ({why}); {way}") from error
         self._run(listening)
         self._keys.prepare()
 
@@ -210,8 +237,8 @@ class Listener:
     def serve(self, options: Options | None = None, *, path: str | None = None) -> AuthorizationServer:
         """Make a server under a path of its own, or the one given (`""` is the root), and mount it.
 
-        Raises ValueError for a path that is taken, or is not made of slashes and plain words, RuntimeError while
-        another server is down.
+        Raises ValueError for a path that is taken, or is not made of slashes and plain words, and for `tls` where
+        this listener speaks http, RuntimeError while another server is down.
         """
         path = f"/aus{secrets.token_hex(9)[:17]}" if path is None else path.rstrip("/")
         if not _PATH.fullmatch(path):
@@ -222,6 +249,11 @@ class Listener:
             down = next(repr(server) for server in self.servers if server.is_down)
             raise RuntimeError(f"{down} is down, and with it the port that all servers share; call its up() first")
         server = AuthorizationServer(options, base_url=self.url + path, keys=self._keys)
+        if server.options.tls and self._tls is None:
+            raise ValueError(
+                "tls=True cannot be used: this listener speaks http; "
+                "make it with tls=CertificateAuthority(), which is in fake_server.tls"
+            )
         server.doors.append(self)
         server.ca_file = self._tls.ca_file if self._tls else None
         for mount in _paths(path):

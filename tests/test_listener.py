@@ -20,7 +20,7 @@ import pytest
 import requests
 from werkzeug.wrappers import Response
 
-from fake_server import AuthorizationServer, Listener
+from fake_server import AuthorizationServer, Listener, Options
 from fake_server.keys import KeySource
 
 TOKEN = "/as/v1/token"
@@ -430,7 +430,9 @@ def test_path_can_be_chosen(listener: Listener, session: requests.Session, path:
     assert session.get(server.jwks_uri, timeout=5).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["as", "as/one", "/a b", "/ü", "/a?b", "/a//b", "/a%20b", "/a\n"])
+@pytest.mark.parametrize(
+    "path", ["as", "as/one", "/a b", "/ü", "/a?b", "/a//b", "/a%20b", "/a\n", "/.", "/a/../b", "/.."]
+)
 def test_path_that_no_request_could_have_is_refused(listener: Listener, path: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be used; write a slash before each word, as in /as/one$"):
         listener.serve(path=path)
@@ -529,6 +531,53 @@ def test_ipv6_address_gets_an_ipv6_socket(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(OSError, match="port 8400 of ::1"):
         Listener("::1", 8400).start()
     assert asked == [(("::1", 8400), socket.AF_INET6)]
+
+
+def test_address_of_another_machine_is_told_from_a_busy_port() -> None:
+    with pytest.warns(UserWarning, match="can be reached"), pytest.raises(OSError, match="192.0.2.1") as caught:
+        Listener("192.0.2.1").start()
+
+    assert caught.value.strerror == (
+        f"port 0 of 192.0.2.1 cannot be opened ({os.strerror(errno.EADDRNOTAVAIL)}); "
+        "take an address of this machine, such as 127.0.0.1"
+    )
+
+
+NO_HOST = "cannot be used: it takes an address, such as 127.0.0.1"
+NO_PORT = "cannot be used: it takes a whole number from 0 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"host": ""}, f"host='' {NO_HOST}"),  # a socket would take it for all interfaces
+        ({"host": None}, f"host=None {NO_HOST}"),
+        ({"host": b"127.0.0.1"}, f"host=b'127.0.0.1' {NO_HOST}"),
+        ({"host": "http://127.0.0.1"}, f"host='http://127.0.0.1' {NO_HOST}"),
+        ({"host": "unix:///tmp/socket"}, f"host='unix:///tmp/socket' {NO_HOST}"),
+        ({"host": "127.0.0.1 "}, f"host='127.0.0.1 ' {NO_HOST}"),
+        ({"host": "[::1]"}, f"host='[::1]' {NO_HOST}"),
+        ({"host": "a" * 64}, f"host='{'a' * 64}' {NO_HOST}"),
+        ({"port": "8400"}, f"port='8400' {NO_PORT}"),
+        ({"port": 70_000}, f"port=70000 {NO_PORT}"),
+        ({"port": -1}, f"port=-1 {NO_PORT}"),
+        ({"port": None}, f"port=None {NO_PORT}"),
+        ({"port": True}, f"port=True {NO_PORT}"),
+        ({"port": 1.5}, f"port=1.5 {NO_PORT}"),
+        ({"tls": True}, "tls=True cannot be used: it takes a CertificateAuthority, which is in fake_server.tls"),
+    ],
+    ids=lambda value: str(value)[:24] if isinstance(value, dict) else "",
+)
+def test_listener_that_cannot_be_is_an_error(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Listener(**arguments)
+
+
+def test_tls_of_the_options_alone_is_an_error_and_mounts_nothing(listener: Listener) -> None:
+    with pytest.raises(ValueError, match=r"^tls=True cannot be used: this listener speaks http; make it with tls="):
+        listener.serve(Options(tls=True))
+
+    assert listener.servers == ()
 
 
 @pytest.mark.usefixtures("server")

@@ -254,6 +254,11 @@ def test_host_that_others_reach_is_warned_of(run: Run) -> None:
     assert err == "warning: 0.0.0.0 can be reached from other machines; this is a server for tests\n"
 
 
+@pytest.mark.parametrize("arguments", [[], ["--host", "localhost"], ["--host", "127.0.0.2"], ["--host", "::1"]])
+def test_host_that_is_loopback_is_not_warned_of(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments)[1] == ""
+
+
 # What it is told
 
 
@@ -411,9 +416,6 @@ NO_TABLES = "{path} has clients that are not tables; begin each with a line [[cl
         pytest.param(ONE_CLIENT + "token_lifetime = 'x'", "token_lifetime='x' cannot be used", id="client-lifetime"),
         pytest.param("scopes = ['a b']", "scopes=['a b'] cannot be used: it takes words", id="scopes-not-words"),
         pytest.param("scopes = 5", "scopes=5 cannot be used: it takes words", id="scopes-number"),
-        pytest.param("port = '8400'", "port='8400' cannot be used: it takes a whole number", id="port-text"),
-        pytest.param("port = true", "port=True cannot be used: it takes a whole number", id="port-bool"),
-        pytest.param("host = 5", "host=5 cannot be used: it takes an address", id="host-number"),
         pytest.param(
             "dialect = 'Okta'", "dialect='Okta' cannot be used: it takes a Dialect, or one of okta, ", id="dialect"
         ),
@@ -427,6 +429,20 @@ def test_bad_config_is_refused_by_a_sentence(
     path = write(tmp_path, text)
 
     assert refuse("--config", path).startswith(sentence.format(path=path))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("port = '8400'", "port='8400' cannot be used: it takes a whole number"),
+        ("port = true", "port=True cannot be used: it takes a whole number"),
+        ("host = 5", "host=5 cannot be used: it takes an address"),
+    ],
+)
+def test_address_in_the_config_that_is_none_is_refused(
+    refuse: Refuse, tmp_path: Path, text: str, sentence: str
+) -> None:
+    assert refuse("--config", write(tmp_path, text)).startswith(sentence)
 
 
 @pytest.mark.parametrize(("name", "number"), [("none.toml", errno.ENOENT), ("", errno.EISDIR)], ids=["none", "folder"])
