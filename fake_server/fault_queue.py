@@ -19,7 +19,14 @@ _STATUSES = {
     "api": {401: "invalid_token", 403: "insufficient_scope"},
 }
 _ANY_STATUSES = {429: "rate_limited", 500: "server_error", 503: "temporarily_unavailable"}
-_SETTINGS = {setting.name for setting in fields(Fault)}
+_SETTINGS = {setting.name: setting.default for setting in fields(Fault)}
+_REFUSALS = "it is for refusals, such as rate_limited or 503"
+# What settings that not every fault takes are for.
+_FOR = {
+    "delay": "it is for slow and dripping; pass transport='slow', too",
+    "status": _REFUSALS,
+    "retry_after": _REFUSALS,
+}
 _COUNTS = {"times", "after", "until", "optional", "on"}
 Step = Fault | str | int | None
 Script = Step | Sequence[Step]
@@ -90,14 +97,15 @@ class FaultQueue:
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < least):
                 raise ValueError(f"{name}={count!r} cannot be used: it takes a whole number from {least}")
         end = None if until is None else instant(until)
-        steps = [script] if isinstance(script, (Fault, str, int)) or script is None else list(script)
+        steps = _steps(script)
         if not steps:
             raise ValueError("the script has no step; write at least one fault")
         if times is None and len(steps) > 1:
             raise ValueError("times=None cannot be used with a script: its first step would never end")
-        if unknown := sorted(set(settings) - _SETTINGS):
-            raise ValueError(f"{unknown[0]} is not a setting of a fault; {nearest(unknown[0], _SETTINGS | _COUNTS)}")
+        if unknown := sorted(set(settings) - set(_SETTINGS)):
+            raise ValueError(f"{unknown[0]} is not a setting of a fault; {nearest(unknown[0], {*_SETTINGS, *_COUNTS})}")
         faults = [_find(step, on, settings) for step in steps]
+        _check_use(settings, faults)
         armed = [
             ArmedFault(fault, on, times, after if not index else 0, end, optional) for index, fault in enumerate(faults)
         ]
@@ -135,6 +143,23 @@ class FaultQueue:
         """Return those that never fired and had to."""
         with self._lock:
             return [armed for armed in self._armed if not armed.fired and not armed.optional]
+
+
+def _steps(script: object) -> list[Any]:
+    if script is None or isinstance(script, (Fault, str, int)):
+        return [script]
+    if isinstance(script, Sequence) and not isinstance(script, bytes):
+        return list(script)
+    raise ValueError(f"{script!r:.60} is no fault; pass its name, a status, a Fault, or a list of these")
+
+
+def _check_use(settings: Mapping[str, Any], faults: Sequence[Fault | None]) -> None:
+    present = [fault for fault in faults if fault is not None]
+    for name, value in settings.items():
+        if value != _SETTINGS[name] and not any(fault.takes(name) for fault in present):
+            names = " and ".join(fault.name for fault in present) or "a request that goes well"
+            way = _FOR.get(name, "name a fault")
+            raise ValueError(f"{name}={value!r:.60} has no effect on {names}: {way}")
 
 
 def _name_of_status(status: int, endpoint: str) -> str:

@@ -7,7 +7,7 @@ disturbs the answer's way to the client.
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from fake_server.options import nearest
 from fake_server.refusals import Reason
 
-__all__ = ["DOWN", "ENDPOINTS", "FAULTS", "Fault", "TransportFault", "Waiting"]
+__all__ = ["DOWN", "ENDPOINTS", "FAULTS", "Fault", "TransportFault", "Waiting", "is_delay"]
 
 ENDPOINTS = ("token", "api")
 # What these fields of a fault can be.
@@ -26,6 +26,13 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "issue": ("expired", "refused", "narrower"),
     "transport": ("slow", "hang", "connection_reset", "no_response", "cut_off", "dripping", "down"),
 }
+_DELAYED = ("slow", "dripping")
+
+
+def is_delay(value: object) -> bool:
+    """Tell whether a value is a number of seconds that a thread can wait."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= threading.TIMEOUT_MAX  # type: ignore[operator]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +72,43 @@ class Fault:
             value = getattr(self, name)
             if value not in known and (value is not None or name == "kind"):
                 raise ValueError(f"{name}={value!r} cannot be used; {nearest(str(value), known)}")
-        if not self.endpoints or not set(self.endpoints) <= set(ENDPOINTS):
+        if (
+            not isinstance(self.endpoints, Collection)
+            or not self.endpoints
+            or not set(self.endpoints) <= set(ENDPOINTS)
+        ):
             raise ValueError(f"endpoints={self.endpoints!r} cannot be used: it takes some of {', '.join(ENDPOINTS)}")
+        if not isinstance(self.reasons, Mapping) or not all(isinstance(it, Reason) for it in self.reasons.values()):
+            raise ValueError(f"reasons={self.reasons!r} cannot be used: it takes a Reason for an endpoint's name")
         if stray := sorted(set(self.reasons) - set(self.endpoints)):
             raise ValueError(f"reasons has {stray[0]!r}, which is none of the fault's endpoints {self.endpoints!r}")
         if self.status is not None and (not isinstance(self.status, int) or not 400 <= self.status <= 599):
             raise ValueError(f"status={self.status!r} cannot be used: a refusal has one from 400 to 599")
-        if not 0 <= self.delay <= threading.TIMEOUT_MAX:
-            raise ValueError(f"delay={self.delay!r} cannot be used: it takes a number of seconds from 0")
+        if self.rewrite is not None and not callable(self.rewrite):
+            raise ValueError(f"rewrite={self.rewrite!r} cannot be used: it takes a callable that gets a Response")
+        if not is_delay(self.delay):
+            raise ValueError(f"delay={self.delay!r:.60} cannot be used: it takes a number of seconds from 0")
+        if not _is_retry_after(self.retry_after):
+            raise ValueError(
+                f"retry_after={self.retry_after!r} cannot be used: it takes a whole number of seconds from 0, or a text"
+            )
 
     @property
     def needs_good_answer(self) -> bool:
         """Tell whether it changes an answer that there must be; a refused request is not the one it waits for."""
         return self.rewrite is not None or self.issue is not None
+
+    def takes(self, setting: str) -> bool:
+        """Tell whether a setting has an effect on it."""
+        if setting == "delay":
+            return self.transport in _DELAYED
+        return bool(self.reasons) if setting in ("status", "retry_after") else True
+
+
+def _is_retry_after(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isprintable() and value.isascii()
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
 class Waiting:

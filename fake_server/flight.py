@@ -4,7 +4,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from fake_server.faults import Waiting
+from fake_server.faults import Waiting, is_delay
 
 __all__ = ["Flight"]
 
@@ -24,10 +24,10 @@ class Flight:
 
         Raises ValueError for a number below 1, or a moment that is no time.
         """
-        if number < 1:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"hold({number!r}) cannot be used: it takes how many requests are to come, from 1")
-        if not 0 <= moment <= threading.TIMEOUT_MAX:
-            raise ValueError(f"moment={moment!r} cannot be used: it takes a number of seconds from 0")
+        if not is_delay(moment):
+            raise ValueError(f"moment={moment!r:.60} cannot be used: it takes a number of seconds from 0")
         with self._lock:
             self._barrier, self._to_come = threading.Barrier(number, timeout=moment), number
 

@@ -516,6 +516,35 @@ def test_own_rewrite_that_raises_is_the_tests_error(server: AuthorizationServer,
         ("slow", {"dellay": 1}, "dellay is not a setting of a fault; did you mean delay?"),
         ("slow", {"time": 2}, "time is not a setting of a fault; did you mean times?"),
         ("slow", {"delay": -1}, "delay=-1 cannot be used: it takes a number of seconds from 0"),
+        ("slow", {"delay": "x"}, "delay='x' cannot be used: it takes a number of seconds from 0"),
+        ("slow", {"delay": None}, "delay=None cannot be used: it takes a number of seconds from 0"),
+        ("slow", {"delay": True}, "delay=True cannot be used: it takes a number of seconds from 0"),
+        ("slow", {"delay": float("inf")}, "delay=inf cannot be used: it takes a number of seconds from 0"),
+        (
+            "hang",
+            {"delay": 1},
+            "delay=1 has no effect on hang: it is for slow and dripping; pass transport='slow', too",
+        ),
+        (503, {"delay": 0.1}, "delay=0.1 has no effect on temporarily_unavailable: it is for slow and dripping; "),
+        (["hang", 500], {"delay": 1}, "delay=1 has no effect on hang and server_error: it is for slow and "),
+        ("good", {"delay": 1}, "delay=1 has no effect on a request that goes well: it is for slow and dripping; "),
+        (None, {"kind": "rejected"}, "kind='rejected' has no effect on a request that goes well: name a fault"),
+        ("slow", {"status": 503}, "status=503 has no effect on slow: it is for refusals, such as rate_limited or 503"),
+        ("json_array", {"retry_after": 9}, "retry_after=9 has no effect on json_array: it is for refusals, such as "),
+        (
+            503,
+            {"retry_after": -1},
+            "retry_after=-1 cannot be used: it takes a whole number of seconds from 0, or a text",
+        ),
+        (503, {"retry_after": 0.5}, "retry_after=0.5 cannot be used: it takes a whole number of seconds from 0, or a "),
+        (503, {"retry_after": "9\r\nX: y"}, r"retry_after='9\r\nX: y' cannot be used: it takes a whole number of "),
+        (503, {"reasons": {"token": "wrong_secret"}}, "reasons={'token': 'wrong_secret'} cannot be used: it takes a "),
+        (503, {"reasons": 3}, "reasons=3 cannot be used: it takes a Reason for an endpoint's name"),
+        (503, {"endpoints": 3}, "endpoints=3 cannot be used: it takes some of token, api"),
+        ("slow", {"rewrite": 3}, "rewrite=3 cannot be used: it takes a callable that gets a Response"),
+        (3.5, {}, "3.5 is no fault; pass its name, a status, a Fault, or a list of these"),
+        (b"slow", {}, "b'slow' is no fault; pass its name, a status, a Fault, or a list of these"),
+        ({"slow"}, {}, "{'slow'} is no fault; pass its name, a status, a Fault, or a list of these"),
         ("slow", {"until": "noon"}, "'noon' is not an instant in ISO 8601; "),
         ([], {}, "the script has no step; write at least one fault"),
         ([503, 500], {"times": None}, "times=None cannot be used with a script: its first step would never end"),
@@ -531,6 +560,17 @@ def test_fault_that_cannot_be_is_an_error_at_its_line(
 
     assert server.unfired_faults == []
     assert ask().status_code == 200
+
+
+def test_setting_has_an_effect_on_one_step_of_a_script_at_least(server: AuthorizationServer, ask: Ask) -> None:
+    server.fail([429, "json_array"], retry_after=9)
+    server.fail(503, transport="slow", delay=0.001)
+    server.fail("json_array", delay=0, retry_after=None)  # which is how it is anyway
+
+    answers = [ask() for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [429, 200, 503, 200]
+    assert answers[0].headers["Retry-After"] == "9"
 
 
 @pytest.mark.parametrize(
@@ -700,9 +740,9 @@ def test_refused_token_is_refused_also_with_an_issuer_of_the_tests_own(keys: Key
     assert server.errors == []
 
 
-@pytest.mark.parametrize("moment", [-1, float("nan"), float("inf")])
-def test_hold_for_no_time_is_an_error(keys: KeySource, moment: float) -> None:
-    with pytest.raises(ValueError, match=r"^moment="):
+@pytest.mark.parametrize("moment", [-1, float("nan"), float("inf"), "x", None, True])
+def test_hold_for_no_time_is_an_error(keys: KeySource, moment: Any) -> None:
+    with pytest.raises(ValueError, match=f"^moment={moment!r} cannot be used: it takes a number of seconds from 0$"):
         AuthorizationServer(keys=keys).hold(2, moment)
 
 

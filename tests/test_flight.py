@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from werkzeug.test import Client
@@ -87,7 +88,9 @@ def test_slow_answer_is_under_way_until_it_leaves(server: AuthorizationServer, m
     assert [exchange.overlapping for exchange in server.token_requests] == [0, 1]
 
 
-@pytest.mark.parametrize("number", [0, -1])
-def test_hold_for_nobody_is_an_error(server: AuthorizationServer, number: int) -> None:
-    with pytest.raises(ValueError, match=rf"^hold\({number}\) cannot be used: it takes how many requests are to come"):
+@pytest.mark.parametrize("number", [0, -1, "x", None, True, 1.5])
+def test_hold_for_nobody_is_an_error(server: AuthorizationServer, number: Any) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^hold\({number!r}\) cannot be used: it takes how many requests are to come"
+    ):
         server.hold(number)
