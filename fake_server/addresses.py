@@ -30,7 +30,9 @@ class Addresses:
 
     @classmethod
     def below(cls, base_url: str, dialect: Dialect) -> "Addresses":
-        """Return the addresses of a server that is reached at its base URL."""
+        """Return the addresses of a server that is reached at its base URL. Raises ValueError for no URL."""
+        _check("base_url", base_url)
+        base_url = base_url.rstrip("/")
         return cls(dialect, urlsplit(base_url).path, base_url, base_url + dialect.token_path, base_url + API_PATH)
 
     def published(self, token_url: str | None, api_url: str | None) -> "Addresses":

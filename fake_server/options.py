@@ -4,16 +4,18 @@ import dataclasses
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from fake_server.credentials import BASIC_DECODINGS, CLIENT_AUTH_METHODS
 from fake_server.dialects import DIALECTS, SIGNING_ALGS, Dialect, Grant
 
-__all__ = ["TOKEN_FORMATS", "OptionError", "Options", "nearest", "read_claims"]
+__all__ = ["TOKEN_FORMATS", "OptionError", "Options", "nearest", "read_claims", "read_grant_types"]
 
 TOKEN_FORMATS = ("jwt", "opaque")
+# RFC 6749, sections 1.3 and 6; any other is a URI (section 4.5).
+_GRANT_TYPES = ("authorization_code", "client_credentials", "implicit", "password", "refresh_token")
 
 
 class OptionError(ValueError):
@@ -34,6 +36,8 @@ _WORD = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 def _read_words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (Set, Mapping)):  # has no first one
+        raise ValueError
     words = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
     if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
         raise ValueError
@@ -91,6 +95,20 @@ def read_claims(value: Any) -> Any:
         raise ValueError
     json.dumps(dict(value))
     return dict(value)
+
+
+def read_grant_types(value: Any) -> tuple[str, ...]:
+    """Return the grant types that a client may use. Raises OptionError, which names the nearest for a misspelt one."""
+    try:
+        words = _read_words(value)
+    except (TypeError, ValueError) as error:
+        raise _wrong("grant_types", _WORDS, value) from error
+    for word in words:
+        if word not in _GRANT_TYPES and ":" not in word:
+            raise OptionError(
+                f"grant_types has {word!r}, which is neither known nor a URI; {nearest(word, _GRANT_TYPES)}"
+            )
+    return words
 
 
 def _one_of(names: Iterable[str]) -> _Kind:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from fake_server.clock import duration
 from fake_server.faults import FAULTS
 from fake_server.journal import Exchange, Journal, token_names
 
@@ -74,13 +75,14 @@ def check_renewed_once(journal: Journal) -> None:
 def check_no_hammering(journal: Journal, min_interval: float) -> None:
     """Check that token requests of a client, for the same scope, are so many seconds apart by the server's clock."""
     __tracebackhide__ = True
+    least = duration(min_interval)  # NaN would let everything pass
     latest: dict[_Want, Exchange] = {}
     for request in (requests := tuple(journal.token_requests)):
         want = _want(request)
         before = latest.get(want)
-        if before is not None and (gap := (request.instant - before.instant).total_seconds()) < min_interval:
+        if before is not None and (gap := (request.instant - before.instant).total_seconds()) < least:
             alike = [other for other in requests if _want(other) == want]
-            claim = f"{min_interval:g} s between token requests were expected, {gap:g} s passed between"
+            claim = f"{least:g} s between token requests were expected, {gap:g} s passed between"
             raise _failure(f"{claim} {before.number} and {request.number}:", journal, alike)
         latest[want] = request
 

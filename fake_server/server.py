@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from fake_server.addresses import API_PATH, TOKEN_PATH, WELL_KNOWN
 from fake_server.answers import answer_failure, answer_refusal
 from fake_server.clients import RegisteredClient, new_client_id, new_client_secret
+from fake_server.clock import duration
 from fake_server.dialects import Grant
 from fake_server.fault_queue import ArmedFault, Script
 from fake_server.faults import DOWN, TransportFault
@@ -20,7 +21,7 @@ from fake_server.hidden import Hidden
 from fake_server.journal import ExchangeLog
 from fake_server.keys import KeySource, read_public_keys
 from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
-from fake_server.options import OptionError, Options
+from fake_server.options import OptionError, Options, read_grant_types
 from fake_server.proof import check_no_hammering, check_renewed_once, check_single_flight, check_token_requests
 from fake_server.protected_resource import answer_api
 from fake_server.refusals import Reason, Refusal
@@ -104,13 +105,17 @@ class AuthorizationServer:
 
     It is a WSGI callable that knows no socket: a `Listener` serves it, `httpx.WSGITransport` or
     `werkzeug.test.Client` call it. `base_url` is where its users find it, and its issuer.
-    All state is the instance's own.
+    All state is the instance's own. Raises ValueError for a base that is no URL.
     """
 
     def __init__(
         self, options: Options | None = None, *, base_url: str = "http://localhost", keys: KeySource | None = None
     ) -> None:
-        self._state = state = ServerState(options or Options(), base_url.rstrip("/"), keys or KeySource())
+        if options is not None and not isinstance(options, Options):
+            raise TypeError(
+                f"options is a {type(options).__name__}; pass Options(token_lifetime=60), or Options(**mapping)"
+            )
+        self._state = state = ServerState(options or Options(), base_url, keys or KeySource())
         self.options = state.options
         self.api = state.api
         self.clients = state.clients
@@ -221,8 +226,8 @@ class AuthorizationServer:
         Id and secret are made where they are not given, `scopes` and `token_lifetime` (seconds) are
         the server's. A client with a `public_key` (JWK, JWK Set or PEM) signs who it is (private_key_jwt,
         RFC 7523), and has no secret unless one is given. `claims` are added to its tokens, as `Options.claims`.
-        Raises OptionError for a scope, lifetime or claims that cannot be, ValueError for an id that
-        is taken or a key that cannot be read.
+        Raises OptionError for a scope, lifetime, grant type or claims that cannot be, ValueError for an id that
+        is taken, a secret that cannot be or a key that cannot be read.
         """
         public_keys = () if public_key is None else read_public_keys(public_key)
         if client_secret is None:
@@ -234,7 +239,7 @@ class AuthorizationServer:
             token_lifetime=Options.read(
                 "token_lifetime", self.options.token_lifetime if token_lifetime is None else token_lifetime
             ),
-            grant_types=tuple(grant_types.split() if isinstance(grant_types, str) else grant_types),
+            grant_types=read_grant_types(grant_types),
             public_keys=public_keys,
             claims=Options.read("claims", {} if claims is None else claims),
         )
@@ -283,15 +288,17 @@ class AuthorizationServer:
 
         `scope` is any text of words parted by blanks, also one that the server would not grant, and
         `lifetime` any number of seconds, also a negative one. `claims` are set, or left out where None.
+        Raises ValueError or TypeError for what is none of these.
         """
         found = self._find_client(client)
-        scopes = found.scopes if scope is None else tuple(scope.split())
+        if scope is not None and not isinstance(scope, str):
+            raise TypeError(f"scope={scope!r} cannot be used: it takes a text of words parted by blanks")
         issued = self._state.issue(
             found,
-            scopes,
-            found.token_lifetime if lifetime is None else lifetime,
+            found.scopes if scope is None else tuple(scope.split()),
+            duration(found.token_lifetime if lifetime is None else lifetime),
             client_auth="private_key_jwt" if found.public_keys else "client_secret_basic",
-            overrides=claims or {},
+            overrides={} if claims is None else Options.read("claims", claims),
         )
         return Hidden(issued.value)
 

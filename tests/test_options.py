@@ -75,6 +75,8 @@ REFUSED: list[Any] = [
     pytest.param("scopes", None, WORDS, id="scopes-none"),
     pytest.param("scopes", [1], WORDS, id="scopes-of-numbers"),
     pytest.param("scopes", b"ab", WORDS, id="scopes-bytes"),
+    pytest.param("scopes", {"a"}, WORDS, id="scopes-set"),
+    pytest.param("scopes", {"a": 1}, WORDS, id="scopes-mapping"),
     pytest.param("scopes", ["a", ""], WORDS, id="scopes-an-empty-one"),
     pytest.param("scopes", ["a", " "], WORDS, id="scopes-a-blank-one"),
     pytest.param("scopes", ["a b"], WORDS, id="scopes-one-of-two-words"),
@@ -158,6 +160,35 @@ def test_reading_one_option_is_as_strict(name: str, value: Any, expects: str) ->
         Options.read(name, value)
 
     assert str(raised.value) == f"{name}={value!r} cannot be used: it takes {expects}"
+
+
+# Of every type that TOML, JSON and a slip of the hand give
+ODD = [None, True, 3, -1, 1.5, float("nan"), "x", b"x", [], (), [[]], {"x": 1j}, {"x"}, object(), Options]
+TAKEN: dict[str, list[Any]] = {
+    "scopes": ["x"],
+    "default_scopes": [[], ()],
+    "audience": ["x"],
+    "token_lifetime": [3],
+    "claims": [Options],
+    "sticky_tokens": [None, 3],
+    "strict": [True],
+    "tls": [True],
+    "journal_size": [3],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param(name, value, id=f"{name}-{number}")
+        for name in DEFAULTS
+        for number, value in enumerate(ODD)
+        if repr(value) not in map(repr, TAKEN.get(name, []))
+    ],
+)
+def test_value_of_another_type_is_an_option_error_whatever_the_option(name: str, value: Any) -> None:
+    with pytest.raises(OptionError, match=rf"^{name}(=| has| is)"):
+        Options(**{name: value})
 
 
 @pytest.mark.parametrize("scopes", [(), [], "", " , "], ids=repr)

@@ -310,6 +310,12 @@ def test_pause_between_token_requests_is_proved(entries: list[Entry]) -> None:
     check_no_hammering(journal_of(*entries), 5)
 
 
+@pytest.mark.parametrize("pause", ["5", None, float("nan")])
+def test_pause_that_is_none_proves_nothing(pause: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="seconds"):
+        check_no_hammering(journal_of(), pause)
+
+
 def test_hammering_is_shown_with_the_requests() -> None:
     journal = journal_of(ask(None), ask(None, "two", at=3), call(None, 401), ask(None, at=4.5))
 

@@ -86,6 +86,12 @@ def test_grant_types_may_be_one_text(server: AuthorizationServer) -> None:
     assert client.grant_types == ("client_credentials", "refresh_token")
 
 
+def test_grant_type_may_be_a_uri(server: AuthorizationServer) -> None:
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+
+    assert server.register(grant_types=[device]).grant_types == (device,)
+
+
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
@@ -115,6 +121,24 @@ def test_grant_types_may_be_one_text(server: AuthorizationServer) -> None:
             id="unknown-scope",
         ),
         pytest.param(
+            {"grant_types": "passwrd"},
+            OptionError,
+            "grant_types has 'passwrd', which is neither known nor a URI; did you mean password?",
+            id="misspelt-grant-type",
+        ),
+        pytest.param(
+            {"grant_types": 3},
+            OptionError,
+            "grant_types=3 cannot be used: it takes words, in a sequence or in one text parted by blanks",
+            id="no-grant-types",
+        ),
+        pytest.param(
+            {"client_secret": b"S3CRET"},
+            ValueError,
+            "the client_secret of 'a' is no text, but of the type bytes",
+            id="secret-of-octets",
+        ),
+        pytest.param(
             {"scopes": 1},
             OptionError,
             "scopes=1 cannot be used: it takes words, in a sequence or in one text parted by blanks",
@@ -139,7 +163,7 @@ def test_registering_a_client_that_cannot_be_is_an_error(
     server: AuthorizationServer, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as raised:
-        server.register(**arguments)
+        server.register(**{"client_id": "a", **arguments})
 
     assert str(raised.value) == message
     assert list(server.clients) == ["smart-client"]
@@ -262,6 +286,50 @@ def test_minted_token_has_what_it_is_minted_with(
     claims = claims_of(server.mint(**arguments))
 
     assert claims == plain | changes | {"jti": claims["jti"]}
+
+
+NO_SECONDS = "is no number of seconds; pass an int, a float or a timedelta"
+NO_CLAIMS = "it takes a mapping of names to JSON values, or a callable that gets the Grant"
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"lifetime": "x"}, TypeError, f"'x' {NO_SECONDS}"),
+        ({"lifetime": True}, TypeError, f"True {NO_SECONDS}"),
+        ({"lifetime": float("nan")}, ValueError, "nan is not finite; a clock moves by a number of seconds"),
+        ({"lifetime": float("inf")}, ValueError, "inf is not finite; a clock moves by a number of seconds"),
+        ({"scope": ["a"]}, TypeError, "scope=['a'] cannot be used: it takes a text of words parted by blanks"),
+        ({"scope": 3}, TypeError, "scope=3 cannot be used: it takes a text of words parted by blanks"),
+        ({"claims": "x"}, OptionError, f"claims='x' cannot be used: {NO_CLAIMS}"),
+        ({"claims": {"a": b"x"}}, OptionError, f"claims={{'a': b'x'}} cannot be used: {NO_CLAIMS}"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_token_that_cannot_be_minted_is_an_error_that_says_why(
+    server: AuthorizationServer, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        server.mint(**arguments)
+
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("options", [{"token_lifetime": 60}, "okta", 3, Options], ids=str)
+def test_server_takes_options_and_nothing_else(options: Any) -> None:
+    with pytest.raises(
+        TypeError, match=rf"^options is a {type(options).__name__}; pass Options\(token_lifetime=60\), or "
+    ):
+        AuthorizationServer(options)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "idp.test", "ftp://idp.test", "http://idp.test/?a=b", "http://idp .test", b"http://a"]
+)
+def test_base_that_is_no_url_is_an_error(url: Any) -> None:
+    with pytest.raises(ValueError, match=f"^base_url={url!r} cannot be used: it takes an http".replace("?", r"\?")):
+        AuthorizationServer(base_url=url)
 
 
 @pytest.mark.usefixtures("client")
