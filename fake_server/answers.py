@@ -17,7 +17,7 @@ from fake_server.api import json_response
 from fake_server.clock import utc
 from fake_server.form import FormRequest
 from fake_server.jose import compact_json
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, clip
 from fake_server.rules import bent_rules
 from fake_server.state import ServerState
 
@@ -69,12 +69,14 @@ def record(
     **facts: Any,
 ) -> None:
     """Enter an exchange in the journal; `token_ends` is when an issued token does, in Unix seconds."""
-    # The path without the query, where a client may have put its secret; cut when it is clean, as half a secret would
-    # not be found.
-    facts |= {"method": request.method[: 2 * CLIP], "path": (request.root_path + request.path)[: 2 * CLIP]}
+    # The path without the query, where a client may have put its secret; all is cut when it is clean, as half a secret
+    # would not be found.
+    facts |= {"method": request.method, "path": request.root_path + request.path}
     facts |= _without_secrets(state, {name: facts[name] for name in _CLIENTS_WORDS if facts.get(name)})
     facts |= {name: facts[name][:CLIP] for name in ("grant_type", "scope") if facts.get(name)}
-    method, path = facts.pop("method")[:CLIP], facts.pop("path")
+    if facts.get("diagnosis"):
+        facts["diagnosis"] = clip(facts["diagnosis"])
+    method, path = facts.pop("method")[:CLIP], facts.pop("path")[: 2 * CLIP]
     request.environ[SHOWN] = f"{method} {path}"
     state.journal.record(
         clock=state.clock,
@@ -93,7 +95,7 @@ def record_refusal(
 ) -> None:
     """Enter a refused exchange, with what only the test's author learns of it."""
     facts["client_id"] = facts.get("client_id") or refusal.client_id
-    record(state, request, endpoint, status, reason=refusal.reason, diagnosis=refusal.diagnosis, **facts)
+    record(state, request, endpoint, status, reason=refusal.reason, diagnosis=refusal.uncut, **facts)
 
 
 def _without_secrets(state: ServerState, texts: Mapping[str, str]) -> Mapping[str, str]:

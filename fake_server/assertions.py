@@ -16,7 +16,7 @@ from fake_server.clock import Clock
 from fake_server.diagnoses import shorten
 from fake_server.jose import Claims
 from fake_server.keys import SigningKey
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 
 __all__ = ["ASSERTION_ALGS", "ASSERTION_TYPE", "AssertionVerifier"]
 
@@ -41,13 +41,14 @@ class AssertionVerifier:
         assertion_type, assertion = form.get("client_assertion_type"), form.get("client_assertion", "")
         if assertion_type != ASSERTION_TYPE:
             raise Refusal(
-                Reason.WRONG_ASSERTION_TYPE, f"client_assertion_type is {assertion_type!r:.80}; send {ASSERTION_TYPE}"
+                Reason.WRONG_ASSERTION_TYPE,
+                f"client_assertion_type is {said(assertion_type, 80)}; send {ASSERTION_TYPE}",
             )
         client = _claimed_client(_unverified(assertion), form, clients)
         try:
             self._check(self._verify(assertion, client), client)
         except Refusal as refusal:
-            raise Refusal(refusal.reason, refusal.diagnosis, client_id=client.client_id) from refusal
+            raise Refusal(refusal.reason, refusal.uncut, client_id=client.client_id) from refusal
         return client
 
     def _verify(self, assertion: str, client: RegisteredClient) -> Claims:
@@ -57,7 +58,8 @@ class AssertionVerifier:
             if not named:
                 raise Refusal(
                     Reason.ASSERTION_BAD_SIGNATURE,
-                    f"no public key of {client.client_id!r} is for the client_assertion's kid {kid!r:.40} and {alg}",
+                    f"no public key of {client.client_id!r} is for the client_assertion's "
+                    f"kid {said(kid, 40)} and {alg}",
                 )
             if kid is None and len(named) > 1:  # OpenID Connect Core, section 10.1
                 raise Refusal(
@@ -85,14 +87,14 @@ class AssertionVerifier:
         if claims.get("iss") != claims.get("sub"):
             raise Refusal(
                 Reason.ASSERTION_WRONG_ISSUER,
-                f"iss and sub must both be the client_id; they are {claims.get('iss')!r:.60} and "
-                f"{claims.get('sub')!r:.60}",
+                f"iss and sub must both be the client_id; they are {said(claims.get('iss'))} and "
+                f"{said(claims.get('sub'))}",
             )
         audience = claims.get("aud")
         if not any(name in self._audiences() for name in (audience if isinstance(audience, list) else [audience])):
             raise Refusal(
                 Reason.ASSERTION_WRONG_AUDIENCE,
-                f"the client_assertion is for {audience!r:.120}; its aud must be {self._audiences()[0]!r}",
+                f"the client_assertion is for {said(audience, 120)}; its aud must be {self._audiences()[0]!r}",
             )
         self._check_times(claims)
         self._check_use(claims, client)
@@ -133,7 +135,7 @@ class AssertionVerifier:
             if self._used.get(key, now) > now:
                 raise Refusal(
                     Reason.ASSERTION_REPLAYED,
-                    f"the jti {name!r:.60} was used before; sign an assertion for each request",
+                    f"the jti {said(name)} was used before; sign an assertion for each request",
                 )
             self._used = {used: end for used, end in self._used.items() if end > now} | {key: claims["exp"]}
 

@@ -9,7 +9,7 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request
 
 from fake_server.diagnoses import why_missing_parameter
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 
 __all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "FormRequest", "read_body", "read_form"]
 
@@ -60,7 +60,7 @@ def read_form(request: FormRequest, *, joins_duplicates: bool = False, refuses_n
         if name in parameters and not joins_duplicates:
             times = sum(other == name for other, _ in pairs)
             way = "send it once, its words parted by blanks" if name == "scope" else "send it once"
-            raise Refusal(Reason.DUPLICATED_PARAMETER, f"the body has {name!r:.60} {times} times; {way}")
+            raise Refusal(Reason.DUPLICATED_PARAMETER, f"the body has {said(name)} {times} times; {way}")
         parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     present = {name: value for name, value in parameters.items() if value}
     return Form(present, text, frozenset(request.args))
@@ -73,7 +73,7 @@ def _check_content_type(request: Request) -> None:
         raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {FORM}{cause}")
     if request.mimetype != FORM:
         way = "; in requests and httpx pass data=, not json=" if request.mimetype == "application/json" else ""
-        raise Refusal(Reason.WRONG_CONTENT_TYPE, f"the body is announced as {request.mimetype!r:.60}; send {FORM}{way}")
+        raise Refusal(Reason.WRONG_CONTENT_TYPE, f"the body is announced as {said(request.mimetype)}; send {FORM}{way}")
 
 
 def read_body(request: Request) -> bytes:

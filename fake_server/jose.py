@@ -11,6 +11,7 @@ from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import GuestProtocol
 
 from fake_server.keys import SigningKey
+from fake_server.refusals import said
 
 __all__ = ["Claims", "compact_json", "header_of", "is_seconds", "numeric_date", "sign", "verify"]
 
@@ -76,4 +77,4 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None or is_seconds(value):
         return value
-    raise ValueError(f"{name} claim is {value!r:.60}, not a number of seconds")
+    raise ValueError(f"{name} claim is {said(value)}, not a number of seconds")

@@ -12,7 +12,7 @@ from fake_server.disturbance import armed_refusal, disturb
 from fake_server.faults import Fault
 from fake_server.form import FormRequest
 from fake_server.jose import Claims, header_of
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 from fake_server.state import ServerState
 from fake_server.tokens import fingerprint
 
@@ -62,7 +62,7 @@ def _check_type(state: ServerState, token: str) -> None:
     came = header_of(token).get("typ")
     if str(came).lower() not in allowed:  # media types know no case (RFC 7515, section 4.1.9)
         raise Refusal(
-            Reason.WRONG_TOKEN_TYPE, f"the token's typ is {came!r:.60}; an access token's is {' or '.join(allowed)}"
+            Reason.WRONG_TOKEN_TYPE, f"the token's typ is {said(came)}; an access token's is {' or '.join(allowed)}"
         )
 
 
@@ -73,7 +73,7 @@ def _check_scope(state: ServerState, claims: Claims) -> None:
         granted = " ".join(map(str, scopes))
         raise Refusal(
             Reason.INSUFFICIENT_SCOPE,
-            f"the token has the scope {granted!r:.{CLIP}}; the API demands {state.api.required_scope!r}",
+            f"the token has the scope {said(granted, CLIP)}; the API demands {state.api.required_scope!r}",
         )
 
 

@@ -1,8 +1,25 @@
 """Every way in which a request can be refused."""
 
 import enum
+import re
 
-__all__ = ["Reason", "Refusal"]
+__all__ = ["Reason", "Refusal", "clip", "said"]
+
+# No `repr` has these characters.
+_SAID = re.compile("\x02([0-9]+) (.*?)\x03", re.DOTALL)
+
+
+def said(value: object, most: int = 60) -> str:
+    """Return what a client said, for a diagnosis. It is marked, and cut to so many characters by `clip`.
+
+    Half a secret would not be found: who shows a diagnosis takes the secrets out before.
+    """
+    return f"\x02{most} {value!r}\x03"
+
+
+def clip(diagnosis: str) -> str:
+    """Return a diagnosis in which all that a client said is cut to its length."""
+    return _SAID.sub(lambda found: found[2][: int(found[1])], diagnosis)
 
 
 class Reason(enum.Enum):
@@ -96,14 +113,16 @@ class Refusal(Exception):
     """Refuse a request, for a reason that the wire may learn and a diagnosis that only the test's author reads.
 
     `client_id` is the registered client that asked, where that is known; `status` is the answer's, where it is not to
-    be the dialect's own. No secret or token is in the diagnosis.
+    be the dialect's own. No secret or token is in the diagnosis, but what a client `said` in the wrong place, which is
+    whole in `uncut`.
     """
 
     def __init__(
         self, reason: Reason, diagnosis: str, *, client_id: str | None = None, status: int | None = None
     ) -> None:
-        super().__init__(f"{reason.value}: {diagnosis}")
+        super().__init__(f"{reason.value}: {clip(diagnosis)}")
         self.reason = reason
-        self.diagnosis = diagnosis
+        self.diagnosis = clip(diagnosis)
+        self.uncut = diagnosis
         self.client_id = client_id
         self.status = status

@@ -24,7 +24,7 @@ from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
 from fake_server.options import OptionError, Options, read_grant_types
 from fake_server.proof import check_no_hammering, check_renewed_once, check_single_flight, check_token_requests
 from fake_server.protected_resource import answer_api
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 from fake_server.state import ServerState
 from fake_server.token_endpoint import ELSEWHERE, answer_elsewhere, answer_token
 from fake_server.token_status import answer_introspection, answer_revocation
@@ -195,12 +195,12 @@ class AuthorizationServer:
             return answer_api(self._state, request, path.removeprefix(api_path))
         endpoint = self._endpoints.get(path)
         if endpoint is None:
-            diagnosis = f"{path[:200]!r} is no path of this server; its token URL is {self.token_url}"
+            diagnosis = f"{said(path, 200)} is no path of this server; its token URL is {self.token_url}"
             return answer_refusal(self._state, request, "other", Refusal(Reason.NOT_FOUND, diagnosis))
         if endpoint.methods is not None and request.method not in endpoint.methods:
             allowed = ", ".join(endpoint.methods)
             refusal = Refusal(
-                Reason.METHOD_NOT_ALLOWED, f"{request.method[:40]} came; this endpoint takes {allowed} only"
+                Reason.METHOD_NOT_ALLOWED, f"{said(request.method, 40)} came; this endpoint takes {allowed} only"
             )
             response = answer_refusal(self._state, request, endpoint.name, refusal)
             if response.status_code == 405:

@@ -7,7 +7,7 @@ from fake_server.clients import RegisteredClient
 from fake_server.diagnoses import why_malformed_scope, why_no_scope
 from fake_server.form import Form
 from fake_server.options import Options
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 
 __all__ = ["check_grant_type", "check_resource", "grant_scopes"]
 
@@ -27,7 +27,7 @@ def check_grant_type(form: Form, client: RegisteredClient) -> None:
     if grant_type != _GRANT_TYPE:
         raise Refusal(
             Reason.UNSUPPORTED_GRANT_TYPE,
-            f"grant_type is {grant_type!r:.60}; this server knows {_GRANT_TYPE} only, in lower case",
+            f"grant_type is {said(grant_type)}; this server knows {_GRANT_TYPE} only, in lower case",
         )
     if grant_type not in client.grant_types:
         raise Refusal(
@@ -42,7 +42,8 @@ def check_resource(form: Form, known: Collection[str]) -> None:
     resource = form.parameters.get("resource")
     if resource is not None and resource not in known:
         raise Refusal(
-            Reason.UNKNOWN_RESOURCE, f"resource is {resource!r:.120}; this server has {' and '.join(map(repr, known))}"
+            Reason.UNKNOWN_RESOURCE,
+            f"resource is {said(resource, 120)}; this server has {' and '.join(map(repr, known))}",
         )
 
 
@@ -55,7 +56,7 @@ def grant_scopes(form: Form, client: RegisteredClient, options: Options) -> tupl
     if scope is not None and not _SCOPE.fullmatch(scope):
         raise Refusal(
             Reason.MALFORMED_SCOPE,
-            f"scope {scope!r:.60} is not words parted by one space each: {why_malformed_scope(scope)}",
+            f"scope {said(scope)} is not words parted by one space each: {why_malformed_scope(scope)}",
         )
     default = options.default_scopes or (client.scopes if dialect.grants_all_scopes else ())
     if scope is None and (dialect.resource_scopes or not default):
@@ -88,7 +89,7 @@ def _check_scope(
     cause = why_no_scope(name, known, audience)
     raise Refusal(
         Reason.UNKNOWN_SCOPE,
-        f"{name!r:.60} is not a scope of this server, which has {' '.join(known)}" + (f"; {cause}" if cause else ""),
+        f"{said(name)} is not a scope of this server, which has {' '.join(known)}" + (f"; {cause}" if cause else ""),
     )
 
 
@@ -96,10 +97,10 @@ def _check_resource_scopes(asked: tuple[str, ...], audience: str) -> None:
     for name in asked:
         if not name.endswith(_RESOURCE_SCOPE):
             raise Refusal(
-                Reason.SCOPE_WITHOUT_RESOURCE, f"scope is {name!r:.60}; send scope={audience}{_RESOURCE_SCOPE}"
+                Reason.SCOPE_WITHOUT_RESOURCE, f"scope is {said(name)}; send scope={audience}{_RESOURCE_SCOPE}"
             )
     if len(asked) > 1:
         raise Refusal(Reason.MULTIPLE_RESOURCES, f"scope names {len(asked)} resources; a token is for one of them")
     resource = asked[0].removesuffix(_RESOURCE_SCOPE)
     if resource not in (audience, f"api://{audience}"):
-        raise Refusal(Reason.UNKNOWN_RESOURCE, f"the scope's resource is {resource!r:.60}; the API is {audience!r}")
+        raise Refusal(Reason.UNKNOWN_RESOURCE, f"the scope's resource is {said(resource)}; the API is {audience!r}")

@@ -8,7 +8,7 @@ from fake_server.answers import answer_in_dialect, answer_refusal, record
 from fake_server.clients import RegisteredClient
 from fake_server.form import FormRequest, read_form
 from fake_server.jose import Claims
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 from fake_server.state import ServerState
 from fake_server.tokens import fingerprint
 
@@ -30,7 +30,7 @@ def answer_introspection(state: ServerState, request: FormRequest) -> Response:
     except Refusal as refusal:
         # Why it is not good, the answer does not say (RFC 7662, section 2.2); the journal does.
         members = {"active": False}
-        record(state, request, "introspection", 200, reason=refusal.reason, diagnosis=refusal.diagnosis, **seen)
+        record(state, request, "introspection", 200, reason=refusal.reason, diagnosis=refusal.uncut, **seen)
     return answer_in_dialect(state, members, 200, state.dialect.token_headers)
 
 
@@ -78,5 +78,5 @@ def _check_owner(state: ServerState, claims: Claims, client: RegisteredClient) -
     if owner != client.client_id:
         raise Refusal(
             Reason.TOKEN_OF_ANOTHER_CLIENT,
-            f"the token was issued to {owner!r:.60}, {client.client_id!r} may not revoke it",
+            f"the token was issued to {said(owner)}, {client.client_id!r} may not revoke it",
         )

@@ -14,7 +14,7 @@ from fake_server.clock import Clock
 from fake_server.diagnoses import why_cut_signature, why_no_jwt
 from fake_server.jose import Claims
 from fake_server.keys import SigningKey, SigningKeys
-from fake_server.refusals import Reason, Refusal
+from fake_server.refusals import Reason, Refusal, said
 
 __all__ = ["TokenStore", "fingerprint"]
 
@@ -128,22 +128,23 @@ class TokenStore:
             withdrawn = isinstance(kid, str) and self.keys.was_published(kid)
             cause = "rotate_keys(publish_old=False) has withdrawn it" if withdrawn else "it is another issuer's token"
             raise Refusal(
-                Reason.UNKNOWN_SIGNING_KEY, f"the token's kid {kid!r:.60} is not among this server's keys: {cause}"
+                Reason.UNKNOWN_SIGNING_KEY, f"the token's kid {said(kid)} is not among this server's keys: {cause}"
             )
         return key
 
     def _check_issuer(self, claims: Claims) -> None:
         if claims.get("iss") != self.issuer:
+            issuer = said(claims.get("iss"), 120)
             raise Refusal(
-                Reason.FOREIGN_TOKEN,
-                f"the token was issued by {claims.get('iss')!r:.120}, not by this server, {self.issuer!r}: {_STRAY}",
+                Reason.FOREIGN_TOKEN, f"the token was issued by {issuer}, not by this server, {self.issuer!r}: {_STRAY}"
             )
 
     def _check_audience(self, claims: Claims) -> None:
         audience = claims.get("aud")
         if self.audience not in (audience if isinstance(audience, list) else [audience]):
             raise Refusal(
-                Reason.WRONG_AUDIENCE, f"the token is for the audience {audience!r:.120}, the API is {self.audience!r}"
+                Reason.WRONG_AUDIENCE,
+                f"the token is for the audience {said(audience, 120)}, the API is {self.audience!r}",
             )
 
     def _check_times(self, claims: Claims) -> None:

@@ -38,6 +38,7 @@ from fake_server.tls import CertificateAuthority
 
 BASIC = ("smart-client", "smart-secret")
 GRANT = {"grant_type": "client_credentials", "scope": "ingr.api"}
+FORM = "application/x-www-form-urlencoded"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SOURCES = sorted(Path(fake_server.__file__).parent.rglob("*.py"))
 
@@ -425,6 +426,49 @@ def test_file_of_the_authority_has_no_private_key() -> None:
 
     assert list(files) == ["ca.pem"]
     assert re.findall("-----BEGIN .*", files["ca.pem"]) == ["-----BEGIN CERTIFICATE-----"]
+
+
+SECRET = "Qm7Rt2Vx9Kp4Ls8Wd3Hn6Jb1Yc5Fg0Zq"
+# How many characters of a client's own words a diagnosis keeps, and the journal of the path
+PLACES: dict[str, Callable[[Client, str], object]] = {
+    "scope": lambda http, word: http.post("/v1/token", data={**GRANT, "scope": word}, auth=("one", SECRET)),
+    "malformed-scope": lambda http, word: http.post(
+        "/v1/token", data={**GRANT, "scope": f"{word}  x"}, auth=("one", SECRET)
+    ),
+    "grant-type": lambda http, word: http.post("/v1/token", data={"grant_type": word}, auth=("one", SECRET)),
+    "parameter": lambda http, word: http.post("/v1/token", data=f"{word}=&{word}=", content_type=FORM),
+    "content-type": lambda http, word: http.post("/v1/token", data="x", content_type=f"text/{word}"),
+    "assertion-type": lambda http, word: http.post("/v1/token", data={**GRANT, "client_assertion_type": word}),
+    "resource": lambda http, word: http.post("/v1/token", data={**GRANT, "resource": word}, auth=("one", SECRET)),
+    "kid": lambda http, word: http.get("/sc/datalake/v1", headers=bearer({"alg": "RS256", "kid": word})),
+    "path": lambda http, word: http.get(f"/{word}"),
+    "api-path": lambda http, word: http.get(f"/sc/datalake/v1/{word}"),
+    "method": lambda http, word: http.open("/v1/token", method=word),
+}
+LENGTHS = [
+    (1, 0),
+    *((1, length - 16) for length in (40, 60, 80, 120, 200, 400)),
+    *((most, 30) for most in range(2, 20)),
+]
+
+
+def bearer(header: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {base64url(header)}.{base64url({})}.{base64url(bytes(256))}"}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_no_part_of_a_secret_is_left_where_words_are_cut(
+    place: Callable[[Client, str], object], keys: KeySource
+) -> None:
+    server = AuthorizationServer(Options(dialect="rfc6749"), keys=keys)
+    server.register("one", SECRET)
+
+    for times, length in LENGTHS:
+        place(Client(server), f"{(SECRET + '-') * (times - 1)}{'x' * length}{SECRET}")
+
+    shown = f"{server.journal}{[*server.journal]}".lower()
+    assert server.journal.total == len(LENGTHS)
+    assert [part for part in (SECRET[n : n + 4].lower() for n in range(29)) if part in shown] == []
 
 
 # How secrets are compared

@@ -527,7 +527,7 @@ def test_other_method_is_not_allowed_and_told_which_are(
     assert response.status_code == 405
     assert response.headers.getlist("Allow") == [allowed]
     assert server.journal[-1].reason is Reason.METHOD_NOT_ALLOWED
-    assert server.journal[-1].diagnosis == f"{method} came; this endpoint takes {allowed} only"
+    assert server.journal[-1].diagnosis == f"{method!r} came; this endpoint takes {allowed} only"
 
 
 @pytest.mark.parametrize("path", READ_ONLY)
