@@ -5,6 +5,7 @@ says where it is on record.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -21,6 +22,7 @@ from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Listener, OptionError, Options
 from fake_server.keys import KeySource
+from fake_server.tls import CertificateAuthority
 
 NOON = 1772366400
 BASIC = ("smart-client", "smart-secret")
@@ -207,6 +209,32 @@ def test_A05_but_identityserver_reads_the_first(new_server: NewServer, dialect: 
 
     assert ask(server, TWICE["body"] | {"client_secret": "wrong"}).status_code == 200
     assert outcome(ask(server, TWICE["body"], auth=("smart-client", "wrong"))) == (400, "invalid_client")
+
+
+def test_A07_server_with_tls_answers_nobody_without(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
+    authority = CertificateAuthority()
+    with contextlib.closing(authority), Listener(tls=authority) as listener, requests.Session() as session:
+        session.trust_env, session.verify = False, authority.ca_file
+        server = listener.serve(Options(dialect="rfc6749", tls=True))
+        server.register(*BASIC)
+        form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+
+        told = session.get(server.issuer + "/.well-known/oauth-authorization-server").json()
+        answer = session.post(server.token_url, data=form, auth=BASIC)
+        with pytest.raises(requests.ConnectionError):
+            session.post(server.token_url.replace("https:", "http:"), data=form, auth=BASIC)
+
+    urls = [server.api.url, *(value for value in told.values() if "://" in str(value))]
+    assert answer.status_code == 200
+    assert [exchange.status for exchange in server.journal] == [200]
+    assert {urlsplit(url).scheme for url in urls} == {"https"}
+    assert len(urls) >= 5
+
+
+def test_A07_but_without_tls_plain_http_is_served_on_loopback() -> None:
+    with Listener() as listener:
+        assert listener.url.startswith("http://127.0.0.1:")
 
 
 @pytest.mark.parametrize("scheme", ["basic", "Basic", "BASIC"])
