@@ -1,6 +1,7 @@
 """A fake OAuth 2.0 authorization server for client credentials, and a protected API that takes its tokens."""
 
 from fake_server.api import ProtectedApi
+from fake_server.app import create_app
 from fake_server.clients import RegisteredClient
 from fake_server.clock import Clock
 from fake_server.dialects import DIALECTS, Dialect, ErrorAnswer, Grant, entra_tenant
@@ -32,5 +33,6 @@ __all__ = [
     "Refusal",
     "RegisteredClient",
     "TransportFault",
+    "create_app",
     "entra_tenant",
 ]
