@@ -1,0 +1,124 @@
+"""What whole runs of pytest cost: an empty one, one with many tests, one with a single token."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from rounds import Figure, Missing, take_turns
+
+__all__ = ["empty_run", "fixture", "one_token_run", "token_test"]
+
+_PLAIN = "def test_it(number): pass"
+_OURS = "def test_it(number, sc_auth_server): pass"
+_THEIRS = "def test_it(number, httpserver): pass"
+_GET = """
+def get_token(url, id="my-client", secret="my-secret"):
+    form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+    return requests.post(url, data=form, auth=(id, secret)).json()["access_token"]
+"""
+_OUR_TOKEN = f"""
+import requests
+{_GET}
+def test_it(number, sc_auth_credentials):
+    c = sc_auth_credentials
+    assert get_token(c.token_url, c.client_id, c.client_secret)
+"""
+_THEIR_TOKEN = f"""
+import requests
+{_GET}
+def test_it(number, httpserver):
+    answer = {{"token_type": "Bearer", "expires_in": 3600, "access_token": "eyJ.e30.x", "scope": "ingr.api"}}
+    httpserver.expect_request("/v1/token", method="POST").respond_with_json(answer)
+    assert get_token(httpserver.url_for("/v1/token"))
+"""
+_PARAMETRIZE = "\nimport pytest\ntest_it = pytest.mark.parametrize('number', range({count}))(test_it)\n"
+
+
+def _run(source: str, count: int, *arguments: str) -> Callable[[], float]:
+    """Return what runs a test so many times in a process of its own, and gives the seconds that this took."""
+    folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    (folder / "test_it.py").write_text(source + _PARAMETRIZE.format(count=count), encoding="utf-8")
+    plugins = [f"-p{name}" for name in ("pytest_sc_auth.plugin", "pytest_httpserver.pytest_plugin")]
+    command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *(arguments or plugins), "test_it.py"]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
+
+    def run() -> float:
+        begin = time.perf_counter()
+        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - begin
+
+    return run
+
+
+def _need_httpserver() -> None:
+    if find_spec("pytest_httpserver") is None:
+        raise Missing("pytest-httpserver (pip install '.[bench]')")
+
+
+def empty_run(short: bool) -> list[Figure]:
+    """Measure the plugin's part in a run that does not use it."""
+    medians = take_turns(
+        3 if short else 40,
+        {
+            "with": _run("def test_it(number): pass", 1, "-ppytest_sc_auth.plugin"),
+            "without": _run("def test_it(number): pass", 1, "-pno:sc_auth"),
+        },
+    )
+    return [
+        Figure(
+            number="1",
+            what="an empty run with the plugin, against one without",
+            measured=medians["with"] / medians["without"],
+            limit=1.01,
+            detail=f"{medians['with'] * 1e3:.0f} / {medians['without'] * 1e3:.0f} ms",
+        )
+    ]
+
+
+def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
+    """Return what one more test costs, in milliseconds, by each of these sources, less a test that does nothing."""
+    few, many = (1, 50) if short else (100, 1100)
+    sources = {"plain": _PLAIN, **sources}
+    runs = {(name, count): _run(source, count) for name, source in sources.items() for count in (few, many)}
+    medians = take_turns(2 if short else 7, {f"{name} {count}": run for (name, count), run in runs.items()})
+    costs = {name: (medians[f"{name} {many}"] - medians[f"{name} {few}"]) / (many - few) * 1e3 for name in sources}
+    return {name: costs[name] - costs["plain"] for name in sources}
+
+
+def _against_httpserver(number: str, what: str, limit: float, short: bool, ours: str, theirs: str) -> list[Figure]:
+    _need_httpserver()
+    costs = _per_test(short, {"ours": ours, "theirs": theirs})
+    ratio = costs["ours"] / costs["theirs"]
+    detail = f"{costs['ours']:.2f} / {costs['theirs']:.2f} ms"
+    return [Figure(number=number, what=what, measured=ratio, limit=limit, detail=detail)]
+
+
+def fixture(short: bool) -> list[Figure]:
+    """Measure a fresh server for each test against pytest-httpserver's one for all."""
+    return _against_httpserver("2", "a test with `sc_auth_server`, against `httpserver`", 1, short, _OURS, _THEIRS)
+
+
+def token_test(short: bool) -> list[Figure]:
+    """Measure a test that gets a token against one that gets a canned answer."""
+    what = "a test that gets a token, against `httpserver` and a canned answer"
+    return _against_httpserver("3", what, 0.75, short, _OUR_TOKEN, _THEIR_TOKEN)
+
+
+def one_token_run(short: bool) -> list[Figure]:
+    """Measure a run of one test that gets one token, start to end."""
+    _need_httpserver()
+    medians = take_turns(3 if short else 25, {"ours": _run(_OUR_TOKEN, 1), "theirs": _run(_THEIR_TOKEN, 1)})
+    return [
+        Figure(
+            number="6",
+            what="a run of one test that gets a token, against `httpserver`",
+            measured=medians["ours"] / medians["theirs"],
+            limit=1.25,
+            detail=f"{medians['ours'] * 1e3:.0f} / {medians['theirs'] * 1e3:.0f} ms",
+        )
+    ]

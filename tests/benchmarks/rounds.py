@@ -1,0 +1,49 @@
+"""How anything here is measured: in turns, so that a noisy machine is noisy for all, and as a ratio of medians."""
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Figure", "Missing", "take_turns"]
+
+
+class Missing(Exception):
+    """Say what a benchmark cannot do without and this machine has not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Hold one line of the table; `detail` has the figures that the ratio is of. Without a limit it has no target."""
+
+    number: str
+    what: str
+    measured: float
+    limit: float | None
+    at_most: bool = True
+    unit: str = ""
+    detail: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        if self.limit is None:
+            return True
+        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
+
+    @property
+    def target(self) -> str:
+        if self.limit is None:
+            return "–"
+        return f"{'≤' if self.at_most else '≥'} {self.limit:g}{self.unit}"
+
+    @property
+    def result(self) -> str:
+        return f"{self.measured:.3g}{self.unit}{'' if self.is_met else ' (missed)'}"
+
+
+def take_turns(rounds: int, variants: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """Measure each variant once a round, one after the other, and return their medians."""
+    samples: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, measure in variants.items():
+            samples[name].append(measure())
+    return {name: statistics.median(values) for name, values in samples.items()}
