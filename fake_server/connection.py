@@ -43,8 +43,8 @@ class Handler(WSGIRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    timeout = 30  # seconds that a client may keep a thread waiting for its next octet
-    body_timeout = 5  # and for what it has announced
+    # Seconds that a client may keep a thread waiting: for what it has announced, and for its next request.
+    timeout = 5
 
     def parse_request(self) -> bool:
         if len(self.raw_requestline.split()) == 2:
@@ -63,9 +63,7 @@ class Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         try:
             environ = self.environ = self.make_environ()
-            self.connection.settimeout(self.body_timeout)
             body = self._read_body(environ)
-            self.connection.settimeout(self.timeout)
         except (OSError, ValueError) as error:
             self.send_error(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
             return

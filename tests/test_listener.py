@@ -374,7 +374,6 @@ def test_client_that_sends_nothing_more_is_let_go(
     listener: Listener, octets: bytes, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fake_server.connection.Handler.timeout", 0.01)
-    monkeypatch.setattr("fake_server.connection.Handler.body_timeout", 0.01)
 
     assert statuses(exchange(listener, octets)) == expected
 
