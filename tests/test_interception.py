@@ -543,6 +543,63 @@ def test_settings_intercept_for_every_test_and_everything_is_put_back(run: Run) 
     result.assert_outcomes(passed=3)
 
 
+def test_settings_reach_every_server_beside_every_mock_of_the_suite(run: Run) -> None:
+    result = run(
+        f"""
+        import unittest
+        import pytest, requests, responses
+
+        OTHER = "https://other.example/"
+
+        @pytest.fixture(scope="session")
+        def shared(sc_auth_server_factory):
+            return sc_auth_server_factory.make()
+
+        @pytest.fixture
+        def rsps(shared):
+            with responses.RequestsMock() as mock:
+                yield mock
+
+        def check(server):
+            before = server.journal.total
+            assert requests.post({TOKEN_URL!r}).status_code == 400
+            assert requests.get(OTHER).text == "mine"
+            assert server.journal.total == before + 1
+
+        @responses.activate
+        def test_decorator(sc_auth_server):
+            responses.get(OTHER, body="mine")
+            check(sc_auth_server)
+
+        def test_fixture_and_a_shared_server(rsps, shared):
+            rsps.get(OTHER, body="mine")
+            check(shared)
+
+        def test_own_server_answers_before_the_shared_one(rsps, shared, sc_auth_server):
+            rsps.get(OTHER, body="mine")
+            check(sc_auth_server)
+
+        class TestIt(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def fixtures(self, shared):
+                self.server = shared
+
+            def setUp(self):
+                self.mock = responses.RequestsMock()
+                self.mock.start()
+                self.addCleanup(self.mock.stop)
+                self.addCleanup(self.mock.reset)
+
+            def test_it(self):
+                self.mock.get(OTHER, body="mine")
+                check(self.server)
+        """,
+        f"sc_auth_token_url = {TOKEN_URL}",
+    )
+
+    result.assert_outcomes(passed=4)
+
+
 def test_setting_of_a_bad_url_is_one_sentence_at_the_test(run: Run) -> None:
     result = run("def test_it(sc_auth_server): pass", "sc_auth_api_url = sc.example.com")
 
