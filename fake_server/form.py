@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
@@ -11,8 +12,12 @@ from werkzeug.wrappers import Request
 from fake_server.diagnoses import why_missing_parameter
 from fake_server.refusals import Reason, Refusal, said
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 __all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "FormRequest", "read_body", "read_form"]
 
+_ASCII = bytes(range(128))
 MAX_BODY = 64 * 1024
 # Where a listener keeps the names of headers with an underscore, which no WSGI server hands on.
 UNDERSCORED = "fake_server.underscored_headers"
@@ -20,7 +25,12 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class FormRequest(Request):
-    """Read the form in a request's body once, for all who look at it."""
+    """Read the form in a request's body once, for all who look at it; and any octets in its query."""
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        super().__init__(environ)
+        if not self.query_string.isascii():  # werkzeug raises for what a client should have percent-encoded
+            self.query_string = quote(self.query_string, safe=_ASCII).encode()
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

@@ -699,3 +699,14 @@ def test_dialect_that_raises_answers_500_and_keeps_the_error_for_the_test(keys: 
 def test_token_object_in_place_of_its_text_is_an_error_that_says_so(server: AuthorizationServer) -> None:
     with pytest.raises(TypeError, match=r"^a token is a text, not an object; of an AccessToken pass its \.value$"):
         server.expire(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("client")
+def test_octet_that_a_query_must_not_have_is_no_error_of_the_server(server: AuthorizationServer, http: Client) -> None:
+    form = {"grant_type": "client_credentials", "scope": "ingr.api"}
+    answer = http.post(
+        "/as/v1/token", data=form, auth=("smart-client", "smart-secret"), environ_overrides={"QUERY_STRING": "a=\x80"}
+    )
+
+    assert answer.status_code == 200
+    assert server.errors == []

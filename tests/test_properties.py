@@ -1,0 +1,288 @@
+"""Whatever octets a request is made of: a documented answer, no token without the right secret, and no secret told.
+
+`HYPOTHESIS_EXAMPLES=2000` looks at so many requests for each case, in place of 40.
+"""
+
+import base64
+import io
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, quote_plus, unquote_plus
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fake_server import DIALECTS, AuthorizationServer, Listener, Options
+from fake_server.api import CHALLENGES
+from fake_server.dialects import rfc6749
+from fake_server.form import FORM
+from fake_server.keys import KeySource
+
+CLIENT_ID, CLIENT_SECRET = "smart-client", "s3cret+with/signs%41"
+BASIC = "Basic " + base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+PARTS = ("method", "path", "query", "authorization", "content_type", "body")
+# The same requests in every run, so that a failure is one of the change that it comes with.
+bounded = settings(
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")), deadline=None, derandomize=True, database=None
+)
+noise = st.text(st.characters(max_codepoint=255), max_size=3)
+texts = st.text(st.characters(max_codepoint=255), max_size=60)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Hold the parts of a request, each as octets in latin-1, but for the body."""
+
+    method: str
+    path: str
+    query: str
+    authorization: str
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Hold an answer; `error` is the code of its body or of its challenge."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def members(self) -> dict[str, Any]:
+        return dict(json.loads(self.body)) if self.body else {}
+
+    @property
+    def error(self) -> str | None:
+        challenge = re.search('error="(.*?)"', self.headers.get("www-authenticate", ""))
+        told = self.members.get("error") or self.members.get("errorCode")
+        return told or (challenge[1] if challenge else None)
+
+
+@st.composite
+def altered(draw: st.DrawFn, text: str, inserted: st.SearchStrategy[str] = noise) -> str:
+    """Return a text in which a few characters are others, more, or fewer."""
+    start = draw(st.integers(0, len(text)))
+    end = draw(st.integers(start, min(start + 3, len(text))))
+    return text[:start] + draw(inserted) + text[end:]
+
+
+def basic(pair: str) -> str:
+    """Return Basic credentials of a text in latin-1."""
+    return "Basic " + base64.b64encode(pair.encode("latin-1")).decode()
+
+
+@st.composite
+def requests_like(draw: st.DrawFn, asked: Asked) -> Asked:
+    """Return a request that is this one but for a part or two, which hold anything, or a secret in the wrong place."""
+    secrets = st.sampled_from((CLIENT_SECRET, BASIC, quote_plus(CLIENT_SECRET), asked.authorization))
+    for name in draw(st.lists(st.sampled_from(PARTS), max_size=2)):
+        value = getattr(asked, name)
+        text = value.decode("latin-1") if name == "body" else value
+        others = [altered(text), texts, st.builds(str.__add__, st.just(text), altered("", secrets))]
+        if name == "authorization":
+            others += [altered(f"{CLIENT_ID}:{CLIENT_SECRET}").map(basic)] * 2
+        other = draw(st.one_of(others))
+        changed: Any = other.encode("latin-1") if name == "body" else other
+        asked = replace(asked, **{name: changed})
+    return asked
+
+
+def send(server: AuthorizationServer, asked: Asked) -> Answered:
+    """Send a request by WSGI, whose strings hold octets."""
+    got: list[Any] = []
+    environ = {
+        "REQUEST_METHOD": asked.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": asked.path,
+        "QUERY_STRING": asked.query,
+        "SERVER_NAME": "idp.test",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "idp.test",
+        "HTTP_AUTHORIZATION": asked.authorization,
+        "CONTENT_TYPE": asked.content_type,
+        "CONTENT_LENGTH": str(len(asked.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(asked.body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    body = b"".join(server(environ, lambda status, headers, _=None: got.extend([status, headers])))  # type: ignore[arg-type]
+    return Answered(int(got[0][:3]), {name.lower(): value for name, value in got[1]}, body)
+
+
+KEYS = KeySource()
+
+
+@pytest.fixture(scope="module", params=[(name, form) for name in DIALECTS for form in ("jwt", "opaque")], ids="-".join)
+def server(request: pytest.FixtureRequest) -> AuthorizationServer:
+    """A server of each dialect and format, with one client."""
+    dialect, token_format = request.param
+    server = AuthorizationServer(
+        Options(dialect=dialect, token_format=token_format), base_url="http://idp.test/as", keys=KEYS
+    )
+    server.register(CLIENT_ID, CLIENT_SECRET)
+    return server
+
+
+def right(server: AuthorizationServer, url: str, form: str, authorization: str = BASIC) -> Asked:
+    """Return a request that is right."""
+    return Asked("POST", url.removeprefix("http://idp.test"), "", authorization, FORM, form.encode())
+
+
+def documented(server: AuthorizationServer, endpoint: str) -> set[tuple[int, str | None]]:
+    """Return every status and code that the dialect has for an endpoint."""
+    answers = [server.options.spoken().error(reason, endpoint) for reason in rfc6749.ERRORS]
+    return {(200, None)} | {(answer.status, answer.error or None) for answer in answers}
+
+
+def proves_the_client(asked: Asked) -> bool:
+    """Tell whether id and secret are in a request, by a reader of its own: any place and encoding will do."""
+    encoded = asked.authorization.strip().partition(" ")[2].strip()
+    try:
+        pair = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode(errors="replace")
+    except ValueError:
+        pair = ""
+    form = parse_qs(asked.body.decode("latin-1"), keep_blank_values=True)
+    wanted = f"{CLIENT_ID}:{CLIENT_SECRET}"
+    return wanted in (pair, unquote_plus(pair)) or (
+        CLIENT_ID in form.get("client_id", []) and CLIENT_SECRET in form.get("client_secret", [])
+    )
+
+
+def check(server: AuthorizationServer, endpoint: str, answer: Answered) -> None:
+    """Check what is true of every answer, and of what the server keeps."""
+    assert answer.status < 500
+    assert (answer.status, answer.error) in documented(server, endpoint) | documented(server, "other")
+    assert server.errors == []
+    kept = "\n".join(f"{exchange} {exchange!r}" for exchange in server.journal[-1:])
+    assert CLIENT_SECRET not in kept
+    assert base64.b64encode(CLIENT_SECRET.encode()).decode() not in kept
+
+
+@bounded
+@given(data=st.data())
+def test_token_endpoint_gives_a_token_for_the_right_secret_and_scope_alone(
+    server: AuthorizationServer, data: st.DataObject
+) -> None:
+    scope = server.credentials_of().scope
+    form = f"grant_type=client_credentials&scope={scope}"
+    in_body = f"{form}&client_id={CLIENT_ID}&client_secret=s3cret%2Bwith%2Fsigns%2541"
+    asked = data.draw(
+        requests_like(right(server, server.token_url, form))
+        | requests_like(right(server, server.token_url, in_body, ""))
+    )
+    before = server.token_requests.total
+
+    answer = send(server, asked)
+
+    check(server, "token", answer)
+    if "access_token" in answer.members:
+        assert proves_the_client(asked)
+        assert b"client_credentials" in asked.body
+        assert asked.method == "POST"
+        assert server.token_requests.total == before + 1
+        assert server.token_requests[-1].client_id == CLIENT_ID
+
+
+@bounded
+@given(data=st.data())
+def test_api_lets_in_its_own_tokens_alone(server: AuthorizationServer, data: st.DataObject) -> None:
+    token = str(server.mint())
+    path = server.api.url.removeprefix("http://idp.test") + "/Tags"
+    asked = data.draw(requests_like(Asked("GET", path, "", f"Bearer {token}", "", b"")))
+
+    answer = send(server, asked)
+
+    allowed = {(challenge.status, challenge.error or None) for challenge in CHALLENGES.values()}
+    assert answer.status < 500
+    assert (answer.status, answer.error) in allowed | {(200, None)} | documented(server, "other")
+    assert server.errors == []
+    assert token not in f"{server.journal[-1]!r}{server.journal[-1]}"
+    if answer.status == 200 and "claims" in answer.members:
+        assert token in asked.authorization
+
+
+@pytest.mark.parametrize("endpoint", ["introspection", "revocation"])
+@bounded
+@given(data=st.data())
+def test_introspection_and_revocation_are_for_clients_alone(
+    server: AuthorizationServer, endpoint: str, data: st.DataObject
+) -> None:
+    url = getattr(server, f"{endpoint}_url") or f"http://idp.test/as/{endpoint}"
+    token = str(server.mint())
+    asked = data.draw(requests_like(right(server, url, f"token={token}")))
+
+    answer = send(server, asked)
+
+    check(server, endpoint, answer)
+    assert token not in f"{server.journal[-1]!r}{server.journal[-1]}"
+    if "active" in answer.members:
+        assert proves_the_client(asked)
+    if answer.members.get("active"):
+        assert token.encode() in asked.body
+
+
+# By the socket, where the octets are not yet a request
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    """A listener with one server at its root."""
+    with Listener() as listener:
+        server = listener.serve(Options(token_format="opaque"), path="")
+        server.register(CLIENT_ID, CLIENT_SECRET)
+        yield listener
+
+
+def exchange(listener: Listener, sent: bytes) -> bytes:
+    """Send octets, then nothing more, and return all that comes."""
+    host, _, port = listener.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+HEAD = f"POST /v1/token HTTP/1.1\r\nHost: idp\r\nAuthorization: {BASIC}\r\nContent-Type: {FORM}\r\n"
+BODY = "grant_type=client_credentials&scope=ingr.api"
+WHOLE = f"{HEAD}Content-Length: {len(BODY)}\r\n\r\n{BODY}"
+CHUNKED = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n"
+
+
+@bounded
+@given(sent=st.one_of(altered(WHOLE), altered(CHUNKED), altered(WHOLE + WHOLE), texts))
+@example(sent=WHOLE)
+@example(sent=CHUNKED)
+def test_octets_of_a_connection_get_answers_that_can_be_read(listener: Listener, sent: str) -> None:
+    received = exchange(listener, sent.encode("latin-1")).decode("latin-1")
+
+    statuses = []
+    while received:
+        head, blank, rest = received.partition("\r\n\r\n")
+        assert blank
+        status = re.match(r"HTTP/1\.1 ([1-4][0-9]{2}) ", head)
+        assert status, head
+        statuses.append(int(status[1]))
+        length = re.search(r"(?i)^content-length: ([0-9]+)\r?$", head, re.MULTILINE)
+        size = int(length[1]) if length else 0
+        body, received = rest[:size], rest[size:]
+        if "json" in head and not sent.startswith("HEAD"):
+            assert json.loads(body)
+    assert all(server.errors == [] for server in listener.servers)
+    if sent in (WHOLE, CHUNKED):
+        assert statuses == [200]
