@@ -37,12 +37,12 @@ texts = st.text(st.characters(max_codepoint=255), max_size=60)
 
 @dataclass(frozen=True)
 class Asked:
-    """Hold the parts of a request, each as octets in latin-1, but for the body."""
+    """Hold the parts of a request, each as octets in latin-1, but for the body; None for no header."""
 
     method: str
     path: str
     query: str
-    authorization: str
+    authorization: str | None
     content_type: str
     body: bytes
 
@@ -82,10 +82,10 @@ def basic(pair: str) -> str:
 @st.composite
 def requests_like(draw: st.DrawFn, asked: Asked) -> Asked:
     """Return a request that is this one but for a part or two, which hold anything, or a secret in the wrong place."""
-    secrets = st.sampled_from((CLIENT_SECRET, BASIC, quote_plus(CLIENT_SECRET), asked.authorization))
+    secrets = st.sampled_from((CLIENT_SECRET, BASIC, quote_plus(CLIENT_SECRET), asked.authorization or ""))
     for name in draw(st.lists(st.sampled_from(PARTS), max_size=2)):
         value = getattr(asked, name)
-        text = value.decode("latin-1") if name == "body" else value
+        text = value.decode("latin-1") if name == "body" else value or ""
         others = [altered(text), texts, st.builds(str.__add__, st.just(text), altered("", secrets))]
         if name == "authorization":
             others += [altered(f"{CLIENT_ID}:{CLIENT_SECRET}").map(basic)] * 2
@@ -107,7 +107,7 @@ def send(server: AuthorizationServer, asked: Asked) -> Answered:
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": "idp.test",
-        "HTTP_AUTHORIZATION": asked.authorization,
+        **({} if asked.authorization is None else {"HTTP_AUTHORIZATION": asked.authorization}),
         "CONTENT_TYPE": asked.content_type,
         "CONTENT_LENGTH": str(len(asked.body)),
         "wsgi.version": (1, 0),
@@ -136,7 +136,7 @@ def server(request: pytest.FixtureRequest) -> AuthorizationServer:
     return server
 
 
-def right(server: AuthorizationServer, url: str, form: str, authorization: str = BASIC) -> Asked:
+def right(server: AuthorizationServer, url: str, form: str, authorization: str | None = BASIC) -> Asked:
     """Return a request that is right."""
     return Asked("POST", url.removeprefix("http://idp.test"), "", authorization, FORM, form.encode())
 
@@ -149,7 +149,7 @@ def documented(server: AuthorizationServer, endpoint: str) -> set[tuple[int, str
 
 def proves_the_client(asked: Asked) -> bool:
     """Tell whether id and secret are in a request, by a reader of its own: any place and encoding will do."""
-    encoded = asked.authorization.strip().partition(" ")[2].strip()
+    encoded = (asked.authorization or "").strip().partition(" ")[2].strip()
     try:
         pair = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode(errors="replace")
     except ValueError:
@@ -181,7 +181,7 @@ def test_token_endpoint_gives_a_token_for_the_right_secret_and_scope_alone(
     in_body = f"{form}&client_id={CLIENT_ID}&client_secret=s3cret%2Bwith%2Fsigns%2541"
     asked = data.draw(
         requests_like(right(server, server.token_url, form))
-        | requests_like(right(server, server.token_url, in_body, ""))
+        | requests_like(right(server, server.token_url, in_body, None))
     )
     before = server.token_requests.total
 
@@ -194,6 +194,19 @@ def test_token_endpoint_gives_a_token_for_the_right_secret_and_scope_alone(
         assert asked.method == "POST"
         assert server.token_requests.total == before + 1
         assert server.token_requests[-1].client_id == CLIENT_ID
+
+
+@bounded
+@given(secret=altered(CLIENT_SECRET) | texts)
+def test_no_other_secret_is_taken(server: AuthorizationServer, secret: str) -> None:
+    form = f"grant_type=client_credentials&scope={server.credentials_of().scope}"
+    in_header = right(server, server.token_url, form, basic(f"{CLIENT_ID}:{secret}"))
+    in_body = right(server, server.token_url, f"{form}&client_id={CLIENT_ID}&client_secret={quote_plus(secret)}", None)
+
+    answers = [send(server, asked) for asked in (in_header, in_body)]
+
+    is_right = [CLIENT_SECRET in (secret, unquote_plus(secret)), secret == CLIENT_SECRET]
+    assert [answer.status == 200 for answer in answers] == is_right
 
 
 @bounded
@@ -211,7 +224,7 @@ def test_api_lets_in_its_own_tokens_alone(server: AuthorizationServer, data: st.
     assert server.errors == []
     assert token not in f"{server.journal[-1]!r}{server.journal[-1]}"
     if answer.status == 200 and "claims" in answer.members:
-        assert token in asked.authorization
+        assert token in (asked.authorization or "")
 
 
 @pytest.mark.parametrize("endpoint", ["introspection", "revocation"])
