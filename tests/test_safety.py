@@ -15,6 +15,7 @@ import logging
 import pickle
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -304,6 +305,7 @@ def test_name_of_another_host_is_in_no_answer(served: AuthorizationServer, heade
 
         assert without_what_differs(answer) == without_what_differs(usual)
         assert "evil" not in answer.replace(path, "")
+        assert "access-control-" not in answer
 
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
@@ -469,6 +471,25 @@ def test_no_part_of_a_secret_is_left_where_words_are_cut(
     shown = f"{server.journal}{[*server.journal]}".lower()
     assert server.journal.total == len(LENGTHS)
     assert [part for part in (SECRET[n : n + 4].lower() for n in range(29)) if part in shown] == []
+
+
+# Who is slow
+
+
+def test_client_that_reads_nothing_does_not_hold_the_end(listener: Listener, served: AuthorizationServer) -> None:
+    served.api.get("/large", json="x" * 20_000_000)  # more than sockets hold: the answer cannot leave
+    parts = urlsplit(served.api.url)
+    request = f"GET {parts.path}/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {served.mint()!s}\r\n\r\n"
+    before = set(threading.enumerate())
+
+    with socket.create_connection((str(parts.hostname), int(str(parts.port))), timeout=5) as connection:
+        connection.sendall(request.encode())
+        first = connection.recv(1)
+        (thread,) = set(threading.enumerate()) - before
+        listener.stop()
+
+    assert first == b"H"
+    assert not thread.is_alive()
 
 
 # How secrets are compared
