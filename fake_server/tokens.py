@@ -53,7 +53,7 @@ class TokenStore:
         value = self._sign(header, claims) if self._opaque is None else secrets.token_urlsafe(32)
         with self._lock:
             if self._opaque is not None:
-                self._opaque[fingerprint(value)] = dict(claims)
+                self._opaque[value] = dict(claims)
             self._latest_issued_at = max(self._latest_issued_at, _issued_at(claims))
             if self._looks_expired_with_all(claims):
                 self._issued_since.add(fingerprint(value))
@@ -113,7 +113,7 @@ class TokenStore:
             ) from error
 
     def _look_up(self, value: str, issued: Mapping[str, Claims]) -> Claims:
-        claims = issued.get(fingerprint(value))
+        claims = issued.get(value)
         if claims is None:
             raise Refusal(
                 Reason.FOREIGN_TOKEN,

@@ -717,6 +717,20 @@ def test_ending_an_opaque_token_that_is_unknown_is_an_error(opaque: Authorizatio
         opaque.revoke(value)
 
 
+def test_opaque_token_is_known_by_all_of_it_and_not_by_its_fingerprint(
+    opaque: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fake_server.tokens.fingerprint", lambda value: "000000000000")  # 48 bits: others have the same
+    token = opaque.mint()
+
+    responses = [
+        Client(opaque).get(opaque.api.url, headers={"Authorization": f"Bearer {value}"})
+        for value in (token, token[::-1])
+    ]
+
+    assert [response.status_code for response in responses] == [200, 401]
+
+
 def test_claims_of_an_opaque_token_stay_what_they_were(opaque: AuthorizationServer) -> None:
     token, claims = opaque.mint(), {"tenant": 7}
     with_claims = opaque.mint(claims=claims)
