@@ -121,6 +121,7 @@ class TokenClient:
         encoding: str = "form",
     ) -> None:
         __tracebackhide__ = True
+        _check_types(token_url=token_url, client_id=client_id, client_secret=client_secret, scope=scope or "")
         _check(token_url, client_id, timeout, leeway, encoding)
         self.token_url = token_url
         self.client_id = client_id
@@ -313,6 +314,13 @@ class BearerAuth(AuthBase):
         return again
 
 
+def _check_types(**texts: object) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            kind = type(text).__name__  # the value may be a secret
+            raise ValueError(f"{name} is no text, but of the type {kind}: is the setting that holds it set?")
+
+
 def _check(token_url: str, client_id: str, timeout: float, leeway: float, encoding: str) -> None:
     parts = urlsplit(token_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -321,7 +329,8 @@ def _check(token_url: str, client_id: str, timeout: float, leeway: float, encodi
         raise ValueError("token_url must not have a fragment (RFC 6749, section 3.2)")
     if not client_id:
         raise ValueError("client_id must not be empty")
-    if not (0 < timeout < math.inf and leeway >= 0):
+    are_numbers = all(isinstance(it, (int, float)) and not isinstance(it, bool) for it in (timeout, leeway))
+    if not (are_numbers and 0 < timeout < math.inf and leeway >= 0):
         raise ValueError(f"timeout={timeout!r} must be above 0 and leeway={leeway!r} not below 0 seconds")
     if encoding not in _ENCODINGS:
         raise ValueError(f"encoding={encoding!r} is not known; there are {', '.join(_ENCODINGS)}")

@@ -1033,6 +1033,23 @@ def test_unusable_argument_shows_no_secret() -> None:
         pytest.param({"token_url": ""}, "is not an http or https URL", id="empty-url"),
         pytest.param({"token_url": "http://idp.test/#x"}, "must not have a fragment", id="fragment"),
         pytest.param({"client_id": ""}, "client_id must not be empty", id="empty-client-id"),
+        *[
+            pytest.param(
+                {name: value},
+                f"{name} is no text, but of the type {type(value).__name__}: is the setting that holds it set?",
+                id=f"{name}-{value!r}",
+            )
+            for name, values in {
+                "token_url": (None, b"http://idp.test"),
+                "client_id": (None, 3),
+                "client_secret": (None, 3, b"octets"),
+                "scope": (3, ["a"]),
+            }.items()
+            for value in values
+        ],
+        pytest.param({"timeout": "10"}, "timeout='10' must be above 0", id="timeout-text"),
+        pytest.param({"timeout": None}, "timeout=None must be above 0", id="timeout-none"),
+        pytest.param({"leeway": True}, "leeway=True not below 0", id="leeway-bool"),
         pytest.param({"timeout": 0}, "timeout=0 must be above 0", id="no-timeout"),
         pytest.param({"timeout": float("nan")}, "timeout=nan must be above 0", id="timeout-nan"),
         pytest.param({"timeout": float("inf")}, "timeout=inf must be above 0", id="endless-timeout"),
