@@ -182,7 +182,7 @@ class Listener:
             listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
-            is_elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            is_elsewhere = error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN)
             way = (
                 "take an address of this machine, such as 127.0.0.1"
                 if is_elsewhere

@@ -532,14 +532,27 @@ def test_ipv6_address_gets_an_ipv6_socket(monkeypatch: pytest.MonkeyPatch) -> No
     assert asked == [(("::1", 8400), socket.AF_INET6)]
 
 
+TAKE_ANOTHER = "take an address of this machine, such as 127.0.0.1"
+
+
 def test_address_of_another_machine_is_told_from_a_busy_port() -> None:
     with pytest.warns(UserWarning, match="can be reached"), pytest.raises(OSError, match="192.0.2.1") as caught:
         Listener("192.0.2.1").start()
 
-    assert caught.value.strerror == (
-        f"port 0 of 192.0.2.1 cannot be opened ({os.strerror(errno.EADDRNOTAVAIL)}); "
-        "take an address of this machine, such as 127.0.0.1"
-    )
+    why = os.strerror(errno.EADDRNOTAVAIL)
+    assert caught.value.strerror == f"port 0 of 192.0.2.1 cannot be opened ({why}); {TAKE_ANOTHER}"
+
+
+def test_name_that_is_not_known_is_told_from_a_busy_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(_self: socket.socket, _address: object) -> None:  # which would ask the network
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+
+    with pytest.warns(UserWarning, match="can be reached"), pytest.raises(OSError, match="idp.test") as caught:
+        Listener("idp.test").start()
+
+    assert caught.value.strerror == f"port 0 of idp.test cannot be opened (Name or service not known); {TAKE_ANOTHER}"
 
 
 NO_HOST = "cannot be used: it takes an address, such as 127.0.0.1"
