@@ -15,7 +15,7 @@ from fake_server.form import FORM, read_body
 from fake_server.jose import Claims, compact_json
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response"]
+__all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response", "sendable"]
 
 # A callable gets the request and the token's claims, and the rule's variables by name.
 Answer = Callable[..., Any]
@@ -99,6 +99,24 @@ def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
 def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with these members as compact JSON."""
     return Response(compact_json(members), status, headers, content_type="application/json")
+
+
+def sendable(response: Response) -> Response:
+    """Return a response of the test's own, its body made. Raises what that raises, and for what HTTP cannot carry.
+
+    A door finds it out when the journal has its entry, and can but hang up.
+    """
+    response.make_sequence()
+    if not all(isinstance(part, bytes) for part in response.response):
+        raise TypeError("the body of a response is made of texts and octets")
+    if not 200 <= response.status_code <= 999:
+        raise ValueError(f"{response.status!r} is no status of an answer")
+    head = "".join([response.status, *(text for header in response.headers for text in header)])
+    try:
+        head.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"HTTP cannot carry {head[error.start]!r} in a status or a header") from error
+    return response
 
 
 class ProtectedApi:
@@ -188,18 +206,22 @@ class ProtectedApi:
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return json_response({"error": f"the test has routes for {allowed} here"}, 405, {"Allow": allowed})
         answer = self._routes[endpoint](request, claims, **variables)
-        return answer if isinstance(answer, Response) else json_response(answer)
+        return sendable(answer) if isinstance(answer, Response) else json_response(answer)
 
 
 def _canned(json: Any, status: int, headers: Mapping[str, str]) -> Answer:
-    # Encoded once, when the route is made: what cannot be JSON fails there, at the test's own line.
+    # Encoded once, when the route is made: what cannot be sent fails there, at the test's own line.
     text = "" if json is None else compact_json(json)
 
-    def answer(_request: Request, _claims: Claims, **_variables: Any) -> Response:
+    def answer(*_: Any, **_variables: Any) -> Response:
         response = Response(text, status, content_type="application/json")
         if not text:
             del response.headers["Content-Type"]
         response.headers.update(headers)
         return response
 
+    try:
+        sendable(answer())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"the answer cannot be sent: {error}") from error
     return answer

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from fake_server.api import json_response
+from fake_server.api import json_response, sendable
 from fake_server.faults import Fault, TransportFault
 from fake_server.refusals import Refusal
 from fake_server.state import ServerState
@@ -49,4 +49,4 @@ def _rewritten(rewrite: Callable[[Response], Response], response: Response) -> R
     rewritten = rewrite(response)
     if not isinstance(rewritten, Response):
         raise TypeError(f"a rewrite returns the response that it got, or another, not {rewritten!r:.60}")
-    return rewritten
+    return sendable(rewritten)

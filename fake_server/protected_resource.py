@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from fake_server.answers import CLIP, record, record_refusal
-from fake_server.api import CHALLENGES, bearer_token, json_response
+from fake_server.api import CHALLENGES, bearer_token, json_response, sendable
 from fake_server.disturbance import armed_refusal, disturb
 from fake_server.faults import Fault
 from fake_server.form import FormRequest
@@ -45,7 +45,7 @@ def _answer(state: ServerState, request: FormRequest, path: str, fault: Fault | 
     try:
         response = state.api.respond(request, path, claims)
     except HTTPException as error:
-        response = Response.force_type(error.get_response(request.environ))
+        response = sendable(Response.force_type(error.get_response(request.environ)))
     except Exception as error:
         state.errors.append(error)
         failure = Refusal(Reason.ROUTE_FAILED, f"the test's route raised {type(error).__name__}")

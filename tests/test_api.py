@@ -668,6 +668,13 @@ def test_exception_of_a_callable_is_a_500_and_kept_for_the_test(
         pytest.param(lambda request: {}, id="too-few-parameters"),
         pytest.param(lambda request, claims, tag: {}, id="too-many-parameters"),
         pytest.param(lambda request, claims: assert_never_called(), id="assertion"),
+        pytest.param(lambda request, claims: Response(map(int, ["1", "x"])), id="body-that-raises"),  # type: ignore[arg-type]
+        pytest.param(lambda request, claims: Response(["a", 3]), id="body-with-a-number"),  # type: ignore[arg-type]
+        pytest.param(lambda request, claims: Response(headers={"X-Price": "3 \u20ac"}), id="header-not-latin"),
+        pytest.param(lambda request, claims: Response(status="200 \u20ac"), id="status-not-latin"),
+        pytest.param(lambda request, claims: Response(status=100), id="status-before-the-answer"),
+        pytest.param(lambda request, claims: Response(status=99), id="status-of-two-digits"),
+        pytest.param(lambda request, claims: abort(Response(headers={"X-Price": "3 \u20ac"})), id="abort-not-latin"),
     ],
 )
 def test_callable_that_cannot_answer_is_a_500_and_kept_for_the_test(
@@ -686,6 +693,8 @@ def assert_never_called() -> None:
 
 
 # What a route does not take
+
+UNSENDABLE = "the answer cannot be sent:"
 
 
 @pytest.mark.parametrize(
@@ -743,6 +752,22 @@ def assert_never_called() -> None:
             id="data-in-the-place-of-a-callable",
         ),
         pytest.param(("GET", "/Tags"), {"json": {1, 2}}, TypeError, None, id="no-json"),
+        pytest.param(
+            ("GET", "/Tags"),
+            {"status": 100},
+            ValueError,
+            f"{UNSENDABLE} '100 CONTINUE' is no status of an answer",
+            id="100",
+        ),
+        pytest.param(
+            ("GET", "/Tags"),
+            {"headers": {"X-Price": "3 \u20ac"}},
+            ValueError,
+            f"{UNSENDABLE} HTTP cannot carry '\u20ac' in a status or a header",
+            id="header-not-latin",
+        ),
+        pytest.param(("GET", "/Tags"), {"headers": {"X": "a\r\nY: b"}}, ValueError, None, id="header-of-two-lines"),
+        pytest.param(("GET", "/Tags"), {"headers": {3: "x"}}, ValueError, None, id="header-a-number"),
         pytest.param(("GET", "/Tags/<"), {}, ValueError, None, id="half-a-variable"),
         pytest.param(
             ("GET", "/Tags/<number:tag>"),

@@ -492,6 +492,13 @@ def test_own_rewrite_that_raises_is_the_tests_error(server: AuthorizationServer,
     assert [str(error) for error in server.errors] == ["no answer"]
 
 
+def test_own_rewrite_that_cannot_be_sent_is_the_tests_error(server: AuthorizationServer, ask: Ask) -> None:
+    server.fail(Fault(name="broken", kind="malformed", rewrite=lambda _: Response(headers={"X-Price": "3 \u20ac"})))
+
+    assert ask().status_code == 500
+    assert [str(error) for error in server.errors] == ["HTTP cannot carry '\u20ac' in a status or a header"]
+
+
 # What cannot be
 
 

@@ -189,15 +189,22 @@ def test_head_has_the_length_and_no_body(listener: Listener, server: Authorizati
     assert body == b""
 
 
+class Unmeasured(Response):
+    """A response that leaves its length to the server."""
+
+    automatically_set_content_length = False
+
+
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize(
     ("response", "length"),
     [
+        (lambda: Unmeasured("onetwo"), "6"),
         (lambda: Response(iter(["one", "two"])), "6"),
         (lambda: Response([b"onetwo"], direct_passthrough=True), "6"),
         (lambda: Response(status=204), None),
     ],
-    ids=["stream", "passthrough", "no-content"],
+    ids=["unmeasured", "stream", "passthrough", "no-content"],
 )
 def test_answer_ends_where_its_length_says(
     server: AuthorizationServer, session: requests.Session, response: Callable[[], Response], length: str | None
