@@ -102,7 +102,7 @@ class Handler(WSGIRequestHandler):
             # Until the client leaves, or the server is unmounted, which ends the connection.
             self.connection.settimeout(None)
             with contextlib.suppress(OSError), disturbance.waiting.ended_by(self._hang_up):
-                while not disturbance.is_over() and self.connection.recv(65536):
+                while self.connection.recv(65536):
                     pass
         elif transport == "connection_reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -117,6 +117,7 @@ class Waiting:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ends: set[Callable[[], object]] = set()
+        self._ends_all = False
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until `release`."""
@@ -129,15 +130,19 @@ class Waiting:
         """Have `release` call this while the block runs."""
         with self._lock:
             self._ends.add(end)
+            is_over = self._ends_all
+        if is_over:
+            end()
         try:
             yield
         finally:
             with self._lock:
                 self._ends.discard(end)
 
-    def release(self) -> None:
-        """End every wait that is under way."""
+    def release(self, *, and_later: bool = False) -> None:
+        """End every wait that is under way, and where it says so those that begin before the next release."""
         with self._lock:
+            self._ends_all = and_later
             ends = tuple(self._ends)
         for end in ends:
             end()
@@ -147,7 +152,7 @@ class TransportFault(ConnectionError):
     """Tell the door to let an answer fail on its way; a door without a socket lets it through as an error.
 
     `response` is the answer that was to be sent, for those that send a part of it, and `waiting` holds up those
-    that never come, unless `is_over` tells that nobody is there any more to release them.
+    that never come.
     """
 
     def __init__(self, fault: Fault, response: Response, waiting: Waiting) -> None:
@@ -155,7 +160,6 @@ class TransportFault(ConnectionError):
         self.fault = fault
         self.response = response
         self.waiting = waiting
-        self.is_over: Callable[[], bool] = lambda: False
 
 
 def _with_body(body: bytes, content_type: str | None = None) -> Callable[[Response], Response]:

@@ -19,7 +19,6 @@ from werkzeug.serving import ThreadedWSGIServer, select_address_family
 from fake_server.addresses import WELL_KNOWN
 from fake_server.api import json_response
 from fake_server.connection import Handler
-from fake_server.faults import TransportFault
 from fake_server.keys import KeySource
 from fake_server.options import Options
 from fake_server.server import AuthorizationServer
@@ -193,6 +192,8 @@ class Listener:
         self._keys.prepare()
 
     def _run(self, listening: socket.socket) -> None:
+        for mounted in self.servers:
+            mounted.release()
         server = _Server(listening, self._dispatch, self._tls.context if self._tls else None)
         self._bound_port = server.port
         thread = threading.Thread(target=server.serve_until_woken, name="fake_server-listener", daemon=True)
@@ -231,7 +232,7 @@ class Listener:
     def _end(self, server: _Server, thread: threading.Thread) -> None:
         self._running = None
         for mounted in self.servers:
-            mounted.release()
+            mounted.release(and_later=True)  # a request that is being answered may come to its wait after this
         server.stop(thread)
 
     def serve(self, options: Options | None = None, *, path: str | None = None) -> AuthorizationServer:
@@ -269,7 +270,7 @@ class Listener:
             if server.is_down:
                 server.up()
             server.doors.remove(self)
-        server.release()
+        server.release(and_later=True)
 
     def _dispatch(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's DispatcherMiddleware looks a mount up twice, between which another thread may unmount it.
@@ -281,11 +282,7 @@ class Listener:
         if server is None:
             return _nothing_here(environ, start_response)
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
-        try:
-            return server(environ, start_response)
-        except TransportFault as fault:
-            fault.is_over = lambda: self._mounts.get(mount) is not server
-            raise
+        return server(environ, start_response)
 
 
 def _paths(path: str) -> tuple[str, ...]:

@@ -376,9 +376,12 @@ class AuthorizationServer:
         """
         self._state.flight.hold(number, moment)
 
-    def release(self) -> None:
-        """End what faults hold up at present: slow answers and hung connections."""
-        self._state.waiting.release()
+    def release(self, *, and_later: bool = False) -> None:
+        """End what faults hold up at present: slow answers and hung connections.
+
+        With `and_later` also what they would hold up from now on, until the next release.
+        """
+        self._state.waiting.release(and_later=and_later)
 
     # Proof
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from fake_server import AuthorizationServer, Listener, Options
+from fake_server.dialects import Grant
 from fake_server.keys import KeySource
 from fake_server.tls import CertificateAuthority
 from pytest_sc_auth import ServerFactory
@@ -27,6 +28,7 @@ HEADER = (
     f"Content-Length: {len(FORM)}\r\n\r\n"
 ).encode()
 TOKEN_REQUEST = HEADER + FORM
+LAST_REQUEST = TOKEN_REQUEST.replace(b"Host: x", b"Host: x\r\nConnection: close")
 OURS = "fake_server-connection"
 TIMES = 50
 
@@ -327,3 +329,39 @@ def test_nothing_is_left_of_connections_that_clients_keep(octets: bytes, armed: 
         listener.stop()
 
         assert set(threading.enumerate()) <= threads
+
+
+@pytest.mark.parametrize("armed", [param.values[1] for param in HELD_UP[-3:]], ids=["hang", "slow", "dripping"])
+def test_nothing_is_left_of_answers_whose_server_is_unmounted(armed: dict[str, Any]) -> None:
+    with contextlib.ExitStack() as stack, served() as (listener, server):
+        server.fail(times=None, **armed)
+        for _ in range(TIMES):
+            stack.enter_context(connect(listener)).sendall(LAST_REQUEST)
+        ask_once(listener)
+
+        listener.unmount(server)
+
+        join_connections()
+
+
+@pytest.mark.parametrize("end", [Listener.unmount, lambda listener, _: listener.stop()], ids=["unmount", "stop"])
+@pytest.mark.parametrize("armed", [param.values[1] for param in HELD_UP[-3:]], ids=["hang", "slow", "dripping"])
+def test_request_whose_server_ends_before_its_fault_waits_for_nothing(
+    armed: dict[str, Any], end: Callable[[Listener, AuthorizationServer], None]
+) -> None:
+
+    def end_server(grant: Grant) -> dict[str, Any]:
+        end(listener, server)
+        return {}
+
+    with Listener() as listener:
+        server = listener.serve(Options(claims=end_server), path="/as")
+        server.register("one", "one-secret")
+        server.fail(times=None, **armed)
+
+        with connect(listener) as connection:
+            connection.sendall(LAST_REQUEST)
+            while connection.recv(65536):
+                pass
+
+        join_connections()
