@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "warning_of"]
 
 _BACKLOG = 128
+# Seconds that a stop waits for its connections' threads.
+_PATIENCE = 5
 # A name, or an address, of IPv6 with its zone.
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
 # What needs no percent-encoding, and is not taken for a step up: it is the same in the issuer and in the request.
@@ -50,7 +52,7 @@ class _Server(ThreadedWSGIServer):
     """Serve each connection in a thread, and know them all, so that a stop ends them."""
 
     def __init__(self, listening: socket.socket, app: Any, tls: ssl.SSLContext | None) -> None:
-        self._lock = threading.Lock()
+        self._changes = threading.Condition()
         self._connections: dict[threading.Thread, socket.socket] = {}
         # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
         with listening:
@@ -86,14 +88,15 @@ class _Server(ThreadedWSGIServer):
             name="fake_server-connection",
             daemon=True,
         )
-        with self._lock:
+        with self._changes:
             self._connections[thread] = request
         thread.start()
 
     def shutdown_request(self, request: Any) -> None:
         # The last thing that a connection's thread does.
-        with self._lock:
+        with self._changes:
             self._connections.pop(threading.current_thread(), None)
+            self._changes.notify_all()
             super().shutdown_request(request)
 
     def stop(self, thread: threading.Thread) -> None:
@@ -101,14 +104,18 @@ class _Server(ThreadedWSGIServer):
         self._wake.send(b"x")
         thread.join()
         self.server_close()
-        with self._lock:
+        # A route of the test's own may shut the door.
+        stuck = {threading.current_thread()}
+        with self._changes:
             connections = dict(self._connections)
             for connection in connections.values():
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-        for connection_thread in connections:
-            if connection_thread is not threading.current_thread():  # a route of the test's own may shut the door
-                connection_thread.join(timeout=5)
+            # One that waits in a route cannot be ended; all of them together have this time.
+            if not self._changes.wait_for(lambda: self._connections.keys() <= stuck, timeout=_PATIENCE):
+                stuck |= self._connections.keys()
+        for ended in connections.keys() - stuck:
+            ended.join()
         self._wake.close()
         self._woken.close()
 

@@ -618,6 +618,28 @@ def test_stop_ends_the_connections_whatever_they_do(listener: Listener, octets: 
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
+def test_stop_waits_for_all_routes_together(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fake_server.listener._PATIENCE", 0.1)
+    meeting, over = threading.Barrier(21, timeout=5), threading.Event()
+    server.register()
+    server.api.get("/wait", lambda request, claims: [meeting.wait(), over.wait(5)])
+    line = f"GET {server.api.url.removeprefix(listener.url)}/wait HTTP/1.1"
+    octets = request(f"Authorization: Bearer {server.mint()}", line=line)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = pool.map(exchange, [listener] * 20, [octets] * 20)
+        meeting.wait()
+        begun = time.perf_counter()
+        listener.stop()
+        waited = time.perf_counter() - begun
+        over.set()
+
+    assert list(answers) == [b""] * 20
+    assert 0.1 <= waited < 1
+
+
 @pytest.mark.usefixtures("listener")
 def test_nothing_is_left_behind(keys: KeySource) -> None:
     gc.collect()
