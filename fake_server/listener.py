@@ -188,7 +188,7 @@ class Listener:
             listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
-            is_elsewhere = error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN)
+            is_elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
             way = (
                 "take an address of this machine, such as 127.0.0.1"
                 if is_elsewhere

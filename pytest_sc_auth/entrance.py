@@ -30,6 +30,7 @@ class Entrance(responses.BaseResponse):
         return self._server.path_of(url) is not None
 
     def get_response(self, request: requests.PreparedRequest) -> Any:
+        self.calls.reset()  # responses keeps them for a mock's `calls`, and for nobody here
         read_timeout = _read_timeout(getattr(request, "req_kwargs", {}).get("timeout"))
         answer: list[Any] = []
 

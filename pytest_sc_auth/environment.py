@@ -24,7 +24,7 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_E
 FIELDS = ("token_url", "client_id", "client_secret", "scope", "api_url")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _NO_PROXY = ("no_proxy", "NO_PROXY")
-_LOOPBACK = "127.0.0.1,localhost,::1"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAME = re.compile(r"[^\s=]+")
 
 
@@ -73,9 +73,9 @@ def without_proxy(present: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that keep loopback away from a proxy, where one is set."""
     if not any(present.get(name) or present.get(name.upper()) for name in _PROXIES):
         return {}
-    hosts = dict.fromkeys(present[name] for name in _NO_PROXY if present.get(name))
+    hosts = dict.fromkeys(host for name in _NO_PROXY for host in present.get(name, "").split(",") if host)
     # An asterisk is for all hosts, and means nothing with others beside it.
-    return dict.fromkeys(_NO_PROXY, "*" if "*" in hosts else ",".join([*hosts, _LOOPBACK]))
+    return dict.fromkeys(_NO_PROXY, "*" if "*" in hosts else ",".join({**hosts, **dict.fromkeys(_LOOPBACK)}))
 
 
 class HeldVariables:
@@ -83,18 +83,22 @@ class HeldVariables:
 
     def __init__(self, values: Callable[[], Mapping[str, str]]) -> None:
         self._values = values
-        self._before: dict[str, str | None] | None = None
+        self._held: dict[str, tuple[str, str | None]] | None = None
 
     def hold(self, needed: bool) -> None:
-        """Set the variables, or put back what they were before."""
-        if needed and self._before is None:
-            values = self._values()
-            self._before = {name: os.environ.get(name) for name in values}
-            os.environ.update(values)
-        elif not needed and self._before is not None:
-            for name, value in self._before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
-            self._before = None
+        """Set the variables, or put back what they were before, but for those that another has set meanwhile."""
+        if needed and self._held is None:
+            self._held = {name: (value, os.environ.get(name)) for name, value in self._values().items()}
+            os.environ.update({name: value for name, (value, _) in self._held.items()})
+        elif not needed and self._held is not None:
+            for name, (value, before) in self._held.items():
+                if os.environ.get(name) == value:
+                    _set_variable(name, before)
+            self._held = None
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -2,13 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import responses
 from requests.adapters import HTTPAdapter
+from responses.registries import OrderedRegistry
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
@@ -28,26 +29,37 @@ class Interception:
 
     Every responses mock takes part, whenever it starts and ends: a response of its own wins, the servers answer what
     it has none for, loopback and listed URLs pass, and it refuses all others, as responses does, naming the URL.
-    Where no mock is active, one of ours is. Of two servers with the same URL the later one answers.
+    Where none is active, one of ours is. Of two servers with the same URL the later one answers.
     """
 
     def __init__(self) -> None:
         self._entrances: dict[AuthorizationServer, Entrance] = {}
         self._passing: dict[AuthorizationServer, tuple[re.Pattern[str], ...]] = {}
-        self._ground = responses.RequestsMock(assert_all_requests_are_fired=False)
+        self._ground: _Ground | None = None
         self._hooked: dict[str, Any] = {}
 
-    def add(self, server: AuthorizationServer, *, mock: Any = None, passthrough: Iterable[str] = ()) -> None:
-        """Let a server answer its published URLs, and the URLs that begin with one of `passthrough` pass.
+    def add(
+        self,
+        server: AuthorizationServer,
+        token_url: str | None = None,
+        api_url: str | None = None,
+        *,
+        mock: Any = None,
+        passthrough: Iterable[str] = (),
+    ) -> None:
+        """Publish a server's URLs, which it answers from now on; URLs that begin with one of `passthrough` pass.
 
-        Raises ValueError for a `mock` that is not active and for a `passthrough` that is no host and no URL,
-        NeighbourError where requests-mock stands before responses.
+        Raises ValueError for what is no URL, a first call without any, a `mock` that is not active and a `passthrough`
+        that is no host and no URL, NeighbourError where requests-mock stands before responses; and changes nothing.
         """
         _check_requests_mock()
         _check_active(mock)
         is_one = isinstance(passthrough, str) or not isinstance(passthrough, Iterable)
-        listed = (passthrough,) if is_one else tuple(passthrough)
-        self._passing[server] = (*self._passing.get(server, ()), *map(_beginning, listed))
+        beginnings = list(map(_beginning, (passthrough,) if is_one else passthrough))
+        if token_url is None and api_url is None and server not in self._entrances:
+            raise ValueError("sc_auth_intercept needs a URL to answer: token_url, api_url or both")
+        server.publish(token_url=token_url, api_url=api_url)
+        self._passing[server] = (*self._passing.get(server, ()), *beginnings)
         self._entrances.pop(server, None)  # its place is the latest again
         self._entrances[server] = Entrance(server)
         self._settle()
@@ -64,13 +76,16 @@ class Interception:
         if self._entrances:
             if not self._hooked:
                 self._hook()
-            if active is None:
+            if active is None:  # an earlier one of ours, if there is one, was displaced
+                self._ground = _Ground(self._entrances)
                 self._ground.start()
             return
-        if active is self._ground:
-            self._ground.stop()
-        # Below a mock that ends after the servers, ours is still there, until that mock stops.
-        if self._ground._patcher is None:
+        ground = self._ground
+        if ground is not None and active is ground:
+            self._ground = None
+            ground.stop()
+        # Below what another has put over it, ours is still there, and lets everything pass until that is gone.
+        if self._ground is None:
             self._unhook()
 
     def _hook(self) -> None:
@@ -81,22 +96,36 @@ class Interception:
 
         def find_match_or_entrance(mock: responses.RequestsMock, request: requests.PreparedRequest) -> Any:
             url = str(request.url)
-            entrance, passes = self._entrance_of(url), self._passes(url)
-            # Asked one by one: a registry that keeps an order would lose it by a request that is not its own.
-            if (entrance or passes) and not any(own.matches(request)[0] for own in mock.registered()):
-                if entrance is None:
-                    raise _Passes
-                return entrance, []
-            return find_match(mock, request)
+            entrance = self._entrance_of(url)
+            is_ours = entrance is not None or self._passes(url)
+            if is_ours and not _is_next_in_order(mock, request):
+                found, reasons = None, []
+            else:
+                found, reasons = find_match(mock, request)
+            if found is None and is_ours and entrance is None:
+                raise _Passes
+            return found or entrance, reasons
 
         def send(mock: Any, adapter: HTTPAdapter, request: Any, *, retries: Retry | None = None, **sent: Any) -> Any:
+            left = retries or adapter.max_retries
             while True:
                 try:
-                    return on_request(mock, adapter, request, retries=retries, **sent)
+                    return on_request(mock, adapter, request, retries=left, **sent)
                 except _Passes:
-                    return mock._real_send(adapter, request, **sent)
+                    break
                 except (requests.ConnectionError, requests.ReadTimeout) as error:
-                    retries = _one_retry_less(retries or adapter.max_retries, error)
+                    try:
+                        left = _one_retry_less(left, error)
+                    except requests.RequestException as last:
+                        if retries is None:
+                            raise
+                        # A call of responses' own, after a status: the first one must not count the error again.
+                        raise _GivenUp(last) from None
+                except _GivenUp as given_up:
+                    if retries is None:
+                        raise given_up.error from None
+                    raise
+            return mock._real_send(adapter, request, **sent)
 
         def stop_and_settle(mock: responses.RequestsMock, allow_assert: bool = True) -> None:
             try:
@@ -122,8 +151,37 @@ class Interception:
         return bool(self._entrances) and any(pattern.match(url) for pattern in (_LOOPBACK, *listed))
 
 
+class _Ground(responses.RequestsMock):
+    """Be the mock where there is none other; without servers it lets everything pass."""
+
+    def __init__(self, servers: Collection[AuthorizationServer]) -> None:
+        super().__init__(assert_all_requests_are_fired=False)
+        self._servers = servers
+
+    def _on_request(self, adapter: Any, request: Any, *, retries: Any = None, **sent: Any) -> Any:
+        self.calls.reset()  # nobody looks at them, and they hold what was sent
+        if not self._servers:
+            real_send: Any = self._real_send
+            return real_send(adapter, request, **sent)
+        return super()._on_request(adapter, request, retries=retries, **sent)
+
+
 class _Passes(Exception):
     """Say that a request is to go out."""
+
+
+class _GivenUp(Exception):
+    """Carry the error of a request that is not to be tried again out of responses' own retries."""
+
+    def __init__(self, error: requests.RequestException) -> None:
+        self.error = error
+
+
+def _is_next_in_order(mock: responses.RequestsMock, request: requests.PreparedRequest) -> bool:
+    """Tell whether a mock is to look for its own response: one that keeps an order forgets it if asked in vain."""
+    if not isinstance(mock.get_registry(), OrderedRegistry):
+        return True
+    return any(own.matches(request)[0] for own in mock.registered()[:1])
 
 
 def _one_retry_less(retries: Retry, error: requests.RequestException) -> Retry:
@@ -172,7 +230,8 @@ def _check_active(mock: Any) -> None:
 
 def _active_mock() -> responses.RequestsMock | None:
     # responses keeps no list of the mocks that are active; the function by which one replaced requests' own knows it.
-    owner = inspect.getclosurevars(HTTPAdapter.send).nonlocals.get("self")
+    send = HTTPAdapter.send
+    owner = inspect.getclosurevars(send).nonlocals.get("self") if inspect.isfunction(send) else None
     return owner if isinstance(owner, responses.RequestsMock) else None
 
 

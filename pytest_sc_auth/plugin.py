@@ -5,12 +5,12 @@ fixture needs is imported when the first test asks for it.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sc_auth.environment import check_no_real_values, environment_for
+from pytest_sc_auth.environment import check_no_real_values, environment_for, without_proxy
 from pytest_sc_auth.servers import ForeignModuleError, NeighbourError, ServerFactory, check_fake_server, complaints
 from pytest_sc_auth.settings import (
     FAILURES_MARKER,
@@ -263,9 +263,13 @@ def sc_auth_intercept(
     before have the earlier URLs.
     """
 
-    def intercept(*urls: str, **settings: Any) -> "Credentials":
+    def intercept(
+        token_url: str | None = None, api_url: str | None = None, *, mock: Any = None, passthrough: Iterable[str] = ()
+    ) -> "Credentials":
         with _plain_errors():
-            return sc_auth_server_factory.intercept(sc_auth_server, *urls, **settings)
+            return sc_auth_server_factory.intercept(
+                sc_auth_server, token_url, api_url, mock=mock, passthrough=passthrough
+            )
 
     return intercept
 
@@ -291,7 +295,7 @@ def sc_auth_env(pytestconfig: pytest.Config, sc_auth_credentials: "Credentials")
         if forbids_real:
             check_no_real_values(environment)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in {**environment, **without_proxy()}.items():
             patch.setenv(name, value)
         yield {name: Hidden(value) for name, value in environment.items()}
 

@@ -1,6 +1,8 @@
 """The session's listener, and the servers that tests get from it."""
 
+import contextlib
 import importlib.util
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -60,6 +62,7 @@ class ServerFactory:
     def __init__(
         self, settings: Mapping[str, str], *, port: int = 0, urls: Mapping[str, str | None] = MappingProxyType({})
     ) -> None:
+        self._lock = threading.RLock()
         self._settings = settings
         self._port = port
         self._urls = urls
@@ -90,15 +93,16 @@ class ServerFactory:
         from fake_server import Options
 
         chosen = Options.from_mapping({**self._suite_options(), **options})
-        server = self._find_listener(chosen.tls).serve(chosen, path=path)
-        server.register(client_id, client_secret)
-        try:
-            if self._urls:
-                self.intercept(server, self._urls["token_url"], self._urls["api_url"])
-        except BaseException:
-            self.stop(server)
-            raise
-        self._settle()
+        with self._lock:
+            server = self._find_listener(chosen.tls).serve(chosen, path=path)
+            try:
+                server.register(client_id, client_secret)
+                if self._urls:
+                    self.intercept(server, self._urls["token_url"], self._urls["api_url"])
+            except BaseException:
+                self.stop(server)
+                raise
+            self._settle()
         return server
 
     def _suite_options(self) -> dict[str, Any]:
@@ -134,23 +138,24 @@ class ServerFactory:
     ) -> "Credentials":
         """Let a server answer `requests` calls to production URLs until it stops, as sc_auth_intercept does.
 
-        Raises ValueError for what is no URL, and what `Interception.add` raises.
+        Raises what `Interception.add` raises.
         """
-        if self._interception is None:
-            from pytest_sc_auth.interception import Interception
+        with self._lock:
+            if self._interception is None:
+                from pytest_sc_auth.interception import Interception
 
-            self._interception = Interception()
-        server.publish(token_url=token_url, api_url=api_url)
-        self._interception.add(server, mock=mock, passthrough=passthrough)
+                self._interception = Interception()
+            self._interception.add(server, token_url, api_url, mock=mock, passthrough=passthrough)
         return server.credentials_of()
 
     def stop(self, server: "AuthorizationServer") -> None:
         """Answer 404 for a server's URLs from now on."""
-        if self._interception is not None:
-            self._interception.remove(server)
-        for listener in self._listeners.values():
-            listener.unmount(server)
-        self._settle()
+        with self._lock, contextlib.ExitStack() as stack:
+            stack.callback(self._settle)
+            for listener in self._listeners.values():
+                stack.callback(listener.unmount, server)
+            if self._interception is not None:
+                self._interception.remove(server)
 
     def _settle(self) -> None:
         """Hold the environment's variables as the servers that run need them, or give them back."""
@@ -164,12 +169,13 @@ class ServerFactory:
 
     def close(self) -> None:
         """Stop every server, and the listeners."""
-        for server in self.servers:
-            self.stop(server)
-        for listener in self._listeners.values():
-            listener.stop()
-        if self._authority is not None:
-            self._authority.close()
+        with self._lock, contextlib.ExitStack() as stack:
+            if self._authority is not None:
+                stack.callback(self._authority.close)
+            for listener in self._listeners.values():
+                stack.callback(listener.stop)
+            for server in self.servers:
+                stack.callback(self.stop, server)
 
 
 def complaints(server: "AuthorizationServer") -> str:

@@ -91,8 +91,11 @@ def fixed_port(config: pytest.Config) -> int:
 
 
 def production_urls(config: pytest.Config) -> dict[str, str | None]:
-    """Return the URLs that every server is to answer by interception, or nothing."""
+    """Return the URLs that every server is to answer by interception, or nothing. Raises UsageError for no URL."""
     urls = {name: _text(config, name) or None for name in ("token_url", "api_url")}
+    for name, url in urls.items():
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", url):
+            raise pytest.UsageError(f"{_PREFIX}{name}={url!r} cannot be used: it takes an http or https URL")
     return urls if any(urls.values()) else {}
 
 

@@ -246,7 +246,8 @@ def test_clients_that_renew_at_once_are_told_apart(listener: Listener) -> None:
 
 
 def test_clients_that_ask_at_once_are_seen_to_do_so(listener: Listener) -> None:
-    server = listener.serve(Options(sticky_tokens=60))
+    moment = threading.Event()  # in which the others would get tokens of their own
+    server = listener.serve(Options(sticky_tokens=60, claims=lambda grant: {"late": moment.wait(0.05)}))
     credentials = server.credentials_of(server.register("one", "one-secret"))
     server.hold(THREADS, 20)
 

@@ -109,8 +109,9 @@ def test_real_value_is_refused_without_showing_it(present: dict[str, str], shown
         ({"ALL_PROXY": "http://p", "no_proxy": "x", "NO_PROXY": "y"}, "x,y,127.0.0.1,localhost,::1"),
         ({"all_proxy": "http://p", "no_proxy": "x", "NO_PROXY": "x"}, "x,127.0.0.1,localhost,::1"),
         ({"http_proxy": "http://p", "NO_PROXY": "*"}, "*"),
+        ({"http_proxy": "http://p", "NO_PROXY": "127.0.0.1,localhost,::1"}, "127.0.0.1,localhost,::1"),
     ],
-    ids=["neither", "no-proxy", "empty", "upper", "lower", "both", "twice", "all-hosts"],
+    ids=["neither", "no-proxy", "empty", "upper", "lower", "both", "twice", "all-hosts", "already"],
 )
 def test_loopback_is_kept_from_a_proxy(present: dict[str, str], expected: str | None) -> None:
     assert without_proxy(present) == ({} if expected is None else {"no_proxy": expected, "NO_PROXY": expected})
@@ -230,3 +231,28 @@ def test_loopback_is_kept_from_a_proxy_wherever_a_server_runs(run: Run, monkeypa
 
     result.assert_outcomes(passed=2)
     assert "NO_PROXY" not in os.environ
+
+
+def test_loopback_is_kept_from_a_proxy_that_is_set_while_a_server_runs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    result = run(
+        """
+        import pytest
+        import requests
+
+        @pytest.fixture(autouse=True)
+        def proxy(sc_auth_server_factory, monkeypatch):
+            sc_auth_server_factory.make()
+            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+        def test_it(sc_auth_env):
+            assert requests.post(sc_auth_env["SMART_TOKEN_URL"]).status_code == 400
+        """,
+        *LINES,
+    )
+
+    result.assert_outcomes(passed=1)

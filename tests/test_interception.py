@@ -1,9 +1,12 @@
 """The responses door: production URLs that this test's server answers, beside whatever else the test mocks."""
 
 import fnmatch
+import functools
+import gc
 import io
 import re
 import socket
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -318,6 +321,51 @@ def test_retries_of_the_callers_adapter_are_counted(
                 get_token(credentials, session.post)
 
 
+@pytest.mark.parametrize(
+    ("script", "retries", "asked", "error"),
+    [
+        (
+            [503, *["connection_reset"] * 9],
+            Retry(2, status_forcelist=[503], allowed_methods=None),
+            3,
+            "ConnectionError",
+        ),
+        (
+            [503, *["hang"] * 9],
+            Retry(9, status=1, read=2, status_forcelist=[503], allowed_methods=None),
+            4,
+            "Connection",
+        ),
+        (["connection_reset", 503] * 5, Retry(2, status_forcelist=[503], allowed_methods=None), 3, "ConnectionError"),
+        (
+            [503, "connection_reset", 503] * 3,
+            Retry(4, status_forcelist=[503], allowed_methods=None),
+            5,
+            "ConnectionErr",
+        ),
+    ],
+    ids=["status-then-reset", "status-then-hang", "reset-then-status", "in-turns"],
+)
+def test_retries_are_one_number_for_statuses_and_faults(
+    intercept: Intercept,
+    sc_auth_server: AuthorizationServer,
+    script: list[Any],
+    retries: Retry,
+    asked: int,
+    error: str,
+) -> None:
+    credentials = intercept()
+    sc_auth_server.fail(script, optional=True)
+
+    with requests.Session() as session:
+        session.mount("https://", HTTPAdapter(max_retries=retries))
+        with pytest.raises(requests.RequestException) as raised:
+            get_token(credentials, session.post, timeout=5)
+
+    assert len(sc_auth_server.token_requests) == asked
+    assert type(raised.value).__name__.startswith(error)
+
+
 # Beside other mocks
 
 
@@ -345,10 +393,11 @@ def test_mock_of_a_fixture_is_joined_and_left_as_it_was(
     server = request.getfixturevalue("sc_auth_server")
     own = rsps.get(f"{API_URL}/Tags", json=["mine"])
 
-    server.publish(token_url=TOKEN_URL, api_url=API_URL)
     interceptions = [Interception() for _ in range(2)]
     for interception in interceptions:
-        interception.add(server, mock=rsps if given else None, passthrough=["https://passed.example/"])
+        interception.add(
+            server, TOKEN_URL, API_URL, mock=rsps if given else None, passthrough=["https://passed.example/"]
+        )
     answers = [requests.get(f"{API_URL}{path}").status_code for path in ("/Tags", "/Other", "/Tags", "/Other")]
     for interception in reversed(interceptions):
         interception.remove(server)
@@ -405,6 +454,85 @@ def test_mock_that_outlives_the_server_leaves_nothing_of_ours(
     rsps.stop()
 
     assert (HTTPAdapter.send, responses.RequestsMock._find_match) == before
+
+
+def test_send_that_a_test_replaces_lets_nothing_of_ours_stay(
+    intercept: Intercept, sc_auth_server: AuthorizationServer, sc_auth_server_factory: ServerFactory
+) -> None:
+    before, jwks_uri = HTTPAdapter.send, sc_auth_server_factory.make().jwks_uri
+    intercept()
+    ours = HTTPAdapter.send
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HTTPAdapter, "send", lambda *arguments, **settings: ours(*arguments, **settings))
+        sc_auth_server_factory.stop(sc_auth_server)
+        assert requests.get(jwks_uri).ok  # by ours, below the test's
+    assert requests.get(jwks_uri).ok
+    again = sc_auth_server_factory.make()
+    sc_auth_server_factory.intercept(again, TOKEN_URL)
+    assert requests.post(TOKEN_URL).status_code == 400
+    sc_auth_server_factory.stop(again)
+
+    assert HTTPAdapter.send is before
+
+
+def test_send_that_is_no_function_is_left_alone(
+    sc_auth_server: AuthorizationServer, sc_auth_intercept: Intercept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPAdapter, "send", functools.partial(HTTPAdapter.send))
+        sc_auth_intercept(TOKEN_URL)
+
+    assert sc_auth_server.token_url == TOKEN_URL
+
+
+def number_of_calls() -> int:
+    gc.collect()
+    return sum(isinstance(thing, responses.Call) for thing in gc.get_objects())
+
+
+def test_callers_matcher_is_asked_once_and_nothing_sent_is_kept(intercept: Intercept) -> None:
+    asked = []
+
+    def matcher(request: requests.PreparedRequest) -> tuple[bool, str]:
+        asked.append(request.url)
+        return True, ""
+
+    credentials = intercept()
+    with responses.RequestsMock() as rsps:
+        rsps.get("https://other.example/", match=[matcher])
+        requests.get("https://other.example/")
+        assert get_token(credentials).ok
+        assert [call.request.url for call in rsps.calls] == ["https://other.example/", TOKEN_URL]
+    before = number_of_calls()
+    for _ in range(9):
+        get_token(credentials)
+
+    assert asked == ["https://other.example/"]
+    assert number_of_calls() - before < 4  # the last one of each at most
+
+
+def test_error_of_a_url_that_passes_is_its_own(intercept: Intercept) -> None:
+    intercept()
+
+    with Listener() as listener:
+        url = listener.url
+    with pytest.raises(requests.ConnectionError) as error:
+        requests.get(url)
+
+    shown = "".join(traceback.format_exception(error.value))
+    assert "pytest_sc_auth.interception._Passes" not in shown
+
+
+def test_refused_interception_changes_nothing(sc_auth_server: AuthorizationServer, run: Run) -> None:
+    interception, before = Interception(), sc_auth_server.token_url
+
+    with pytest.raises(ValueError, match="cannot be used"):
+        interception.add(sc_auth_server, TOKEN_URL, passthrough=["*"])
+    with pytest.raises(ValueError, match="needs a URL to answer: token_url, api_url or both"):
+        interception.add(sc_auth_server)
+
+    assert sc_auth_server.token_url == before
 
 
 def test_order_of_a_mock_that_keeps_one_is_not_lost(intercept: Intercept) -> None:
@@ -600,11 +728,13 @@ def test_settings_reach_every_server_beside_every_mock_of_the_suite(run: Run) ->
     result.assert_outcomes(passed=4)
 
 
-def test_setting_of_a_bad_url_is_one_sentence_at_the_test(run: Run) -> None:
+def test_setting_of_a_bad_url_ends_the_run_at_once(run: Run) -> None:
     result = run("def test_it(sc_auth_server): pass", "sc_auth_api_url = sc.example.com")
 
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at setup of test_it*", "api_url='sc.example.com' cannot be used: *"])
+    assert result.ret is pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: sc_auth_api_url='sc.example.com' cannot be used: it takes an http or https URL"]
+    )
 
 
 def test_mock_that_is_not_active_is_refused(sc_auth_intercept: Intercept) -> None:

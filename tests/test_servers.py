@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -194,6 +195,36 @@ def test_server_of_a_bad_production_url_is_not_left_behind() -> None:
 
     assert factory.servers == ()
     factory.close()
+
+
+def test_variables_that_a_test_took_are_not_brought_back(
+    factory: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", "a-tests.pem")
+        server = factory.make(tls=True)
+    factory.stop(server)
+
+    assert "SSL_CERT_FILE" not in os.environ
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_threads_make_servers_at_once(factory: ServerFactory, eager_threads: None, tls: bool) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: factory.make(tls=tls), range(16)))
+
+    assert set(factory.servers) == set(made)
+    assert len({urlsplit(server.issuer).netloc for server in made}) == 1
+
+
+@pytest.mark.parametrize("given", [{"client_id": 5}, {"client_id": "a", "client_secret": ""}], ids=["id", "secret"])
+def test_server_of_a_bad_client_is_not_left_behind(factory: ServerFactory, given: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match="client_"):
+        factory.make(**given)
+
+    assert factory.servers == ()
 
 
 def test_cas_are_trusted_while_a_server_of_https_runs(factory: ServerFactory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,9 @@ ENDS: dict[str, tuple[str, list[str], dict[str, int], int]] = {
     "system-exit": ("def test_it(everything): raise SystemExit(4)", [], {"failed": 1}, 1),
     "interrupt": ("def test_it(everything): raise KeyboardInterrupt", [], {}, 2),
     "slow-clients": (
-        """def test_it(everything, sc_auth_server, sc_auth_token):
+        """def test_it(everything, sc_auth_server, sc_auth_token, monkeypatch):
+        # It is not the server's patience that ends them.
+        monkeypatch.setattr("fake_server.connection.Handler.timeout", 3600)
         sc_auth_server.api.get("/much", json="x" * 20_000_000)
         connect(sc_auth_server, b"P")
         connect(sc_auth_server, b"POST / HTTP/1.1\\r\\nContent-Length: 9\\r\\n\\r\\n1")
