@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 # Loaded before pytester takes note of the modules there are, so that its runs in this process share
-# them: cryptography cannot be loaded twice.
+# them: cryptography cannot be loaded twice, and httpx keeps the errors of the httpcore that it found first.
 import freezegun  # noqa: F401
+import httpcore  # noqa: F401
 import pytest
 import requests  # noqa: F401
 from werkzeug.test import Client, TestResponse
