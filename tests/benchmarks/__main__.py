@@ -51,9 +51,12 @@ def _versions() -> Iterable[str]:
     yield from npm_versions()
 
 
-def _table(figures: Iterable[Figure]) -> str:
-    lines = ["| | measured | target | result | ours / theirs |", "|---|---|---|---|---|"]
-    lines += [f"| {f.number} | {f.what} | {f.target} | {f.result} | {f.detail} |" for f in figures]
+def _row(name: str, figure: Figure) -> str:
+    return f"| {name} | {figure.what} | {figure.target} | {figure.result} | {figure.detail} |"
+
+
+def _table(rows: Iterable[str]) -> str:
+    lines = ["| benchmark | measured | target | result | ours / theirs |", "|---|---|---|---|---|", *rows]
     machine = f"{os.cpu_count()} cores of {_processor()}, Python {platform.python_version()}"
     return "\n".join([*lines, "", f"On {machine}; {', '.join(_versions())}."])
 
@@ -63,18 +66,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--short", action="store_true", help="a run of a minute, which measures nothing worth a note")
+    parser.add_argument("--list", action="store_true", help="only list their names")
     given = parser.parse_args()
+    if given.list:
+        print("\n".join(BENCHMARKS))
+        return 0
     if unknown := sorted(set(given.names) - set(BENCHMARKS)):
         parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
-    figures: list[Figure] = []
+    rows: list[str] = []
     for name in given.names or BENCHMARKS:
-        print(f"{name} ...", flush=True)
         try:
-            figures += BENCHMARKS[name](given.short)
+            found = [_row(name, figure) for figure in BENCHMARKS[name](given.short)]
+            print("\n".join(found), flush=True)
+            rows += found
         except Missing as missing:
-            print(f"  left out: this machine lacks {missing}")
-    table = _table(figures)
-    print(table)
+            print(f"{name} is left out: this machine lacks {missing}")
+    table = _table(rows)
+    print(f"\n{table}")
     return 0 if given.short or given.names else _write(table)
 
 

@@ -46,20 +46,22 @@ def npm_versions() -> Iterator[str]:
             yield f"{facts['name']} {facts['version']}"
 
 
-def _npm_folder() -> Path:
-    """Return where npm's peers are installed, which happens once."""
+def _npm_folder(installs: bool) -> Path:
+    """Return where npm's peers are installed, which happens once, and in no short run."""
     if not (shutil.which("node") and shutil.which("npm")):
         raise Missing("node and npm")
     if not (_NPM / "node_modules" / "oidc-provider").exists():
+        if not installs:
+            raise Missing("npm's peers, which a long run installs")
         _NPM.mkdir(exist_ok=True)
         (_NPM / "package.json").write_text("{}", encoding="utf-8")
         subprocess.run(["npm", "install", "--silent", "oauth2-mock-server", "oidc-provider"], cwd=_NPM, check=True)
     return _NPM
 
 
-def _folder_of(peer: str) -> Path:
+def _folder_of(peer: str, installs: bool) -> Path:
     if peer in ("oauth2-mock-server", "oidc-provider"):
-        return _npm_folder()
+        return _npm_folder(installs)
     if peer == "pytest-iam" and find_spec("pytest_iam") is None:
         raise Missing("pytest-iam (pip install '.[bench]')")
     return _PEERS
@@ -111,7 +113,7 @@ def endpoint(short: bool) -> list[Figure]:
         urls = {"ours": stack.enter_context(_running(_OURS))}
         for peer, command in _COMMANDS.items():
             try:
-                urls[peer] = stack.enter_context(_running(command, _folder_of(peer)))
+                urls[peer] = stack.enter_context(_running(command, _folder_of(peer, not short)))
             except Missing as missing:
                 print(f"  without {peer}: this machine lacks {missing}")
         for index, connections in enumerate(_CONNECTIONS):
@@ -122,7 +124,6 @@ def endpoint(short: bool) -> list[Figure]:
             )
             figures += [
                 Figure(
-                    number="4",
                     what=f"tokens a second with {connections} connections, against {peer}",
                     measured=rates["ours"] / rates[peer],
                     limit=_FACTORS[peer][index],
@@ -158,7 +159,6 @@ def processes(short: bool) -> list[Figure]:
         rates = take_turns(1 if short else 7, {"two": lambda: _load(two, 8, 2), "one": lambda: _load(one, 8, 2)})
     return [
         Figure(
-            number="4",
             what="tokens a second by gunicorn with 2 workers, against 1",
             measured=rates["two"] / rates["one"],
             limit=1.5,

@@ -32,7 +32,6 @@ def fixture_growth(short: bool) -> list[Figure]:
     early, late = statistics.median(seconds[100 : 100 + window]), statistics.median(seconds[-window:])
     return [
         Figure(
-            number="8",
             what=f"the fixture's cost at the {total:,}th test, against the 100th",
             measured=late / early,
             limit=1.1,
@@ -71,7 +70,6 @@ def memory_growth(short: bool) -> list[Figure]:
         ask(last - first)
         figures.append(
             Figure(
-                number="8",
                 what=f"memory after {last:,} {token_format} tokens, less that after {first:,}",
                 measured=_resident() - before,
                 limit=30,
@@ -104,7 +102,6 @@ def journal_growth(short: bool) -> list[Figure]:
     short_one, long_one = (medians[str(size)] for size in sizes)
     return [
         Figure(
-            number="8",
             what=f"a look at the last of {sizes[1]:,} exchanges, against {sizes[0]}",
             measured=long_one / short_one,
             limit=1.25,

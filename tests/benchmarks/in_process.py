@@ -51,7 +51,6 @@ def interception(short: bool) -> list[Figure]:
     factory.close()
     return [
         Figure(
-            number="5",
             what="an opaque token by interception, against a canned answer of `responses`",
             measured=medians["ours"] / medians["canned"],
             limit=1.25,
@@ -102,16 +101,14 @@ def clocks(short: bool) -> list[Figure]:
         },
     )
     return [
-        Figure(number="7", what="`server.clock.advance`", measured=medians["advance"] * 1e6, limit=5, unit=" µs"),
+        Figure(what="`server.clock.advance`", measured=medians["advance"] * 1e6, limit=5, unit=" µs"),
         Figure(
-            number="7",
             what=f"`sc_auth_clock` by time-machine, {_MODULES:,} modules loaded",
             measured=medians["time-machine"] * 1e3,
             limit=0.3,
             unit=" ms",
         ),
         Figure(
-            number="7",
             what="`sc_auth_clock` by freezegun, against its own start and stop",
             measured=medians["freezegun"] / medians["its own"],
             limit=1.1,

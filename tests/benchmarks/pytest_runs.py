@@ -1,5 +1,6 @@
 """What whole runs of pytest cost: an empty one, one with many tests, one with a single token."""
 
+import json
 import os
 import subprocess
 import sys
@@ -36,20 +37,43 @@ def test_it(number, httpserver):
     httpserver.expect_request("/v1/token", method="POST").respond_with_json(answer)
     assert get_token(httpserver.url_for("/v1/token"))
 """
+_TIMING = """
+import json, pathlib, statistics, time
+import pytest
+
+seconds = {}
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.callspec.params["number"])
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    begin = time.perf_counter()
+    result = yield
+    seconds.setdefault(item.path.stem, []).append(time.perf_counter() - begin)
+    return result
+
+def pytest_sessionfinish():
+    medians = {kind: statistics.median(values[10:]) for kind, values in seconds.items()}
+    pathlib.Path("medians.json").write_text(json.dumps(medians))
+"""
+_PLUGINS = ("-ppytest_sc_auth.plugin", "-ppytest_httpserver.pytest_plugin")
 _PARAMETRIZE = "\nimport pytest\ntest_it = pytest.mark.parametrize('number', range({count}))(test_it)\n"
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
 
 
 def _run(source: str, count: int, *arguments: str) -> Callable[[], float]:
     """Return what runs a test so many times in a process of its own, and gives the seconds that this took."""
     folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
     (folder / "test_it.py").write_text(source + _PARAMETRIZE.format(count=count), encoding="utf-8")
-    plugins = [f"-p{name}" for name in ("pytest_sc_auth.plugin", "pytest_httpserver.pytest_plugin")]
-    command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *(arguments or plugins), "test_it.py"]
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
+    command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *(arguments or _PLUGINS), "test_it.py"]
 
     def run() -> float:
         begin = time.perf_counter()
-        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - begin
 
     return run
@@ -71,7 +95,6 @@ def empty_run(short: bool) -> list[Figure]:
     )
     return [
         Figure(
-            number="1",
             what="an empty run with the plugin, against one without",
             measured=medians["with"] / medians["without"],
             limit=1.01,
@@ -81,32 +104,43 @@ def empty_run(short: bool) -> list[Figure]:
 
 
 def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
-    """Return what one more test costs, in milliseconds, by each of these sources, less a test that does nothing."""
-    few, many = (1, 50) if short else (100, 1100)
+    """Return what a test costs, in milliseconds, by each of these sources, less a test that does nothing.
+
+    All are in one run of pytest, in turns test by test: the differences are smaller than the noise between two runs.
+    """
     sources = {"plain": _PLAIN, **sources}
-    runs = {(name, count): _run(source, count) for name, source in sources.items() for count in (few, many)}
-    medians = take_turns(2 if short else 7, {f"{name} {count}": run for (name, count), run in runs.items()})
-    costs = {name: (medians[f"{name} {many}"] - medians[f"{name} {few}"]) / (many - few) * 1e3 for name in sources}
-    return {name: costs[name] - costs["plain"] for name in sources}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "conftest.py").write_text(_TIMING, encoding="utf-8")
+        for kind, source in sources.items():
+            text = source + _PARAMETRIZE.format(count=50 if short else 2000)
+            (folder / f"test_{kind}.py").write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *_PLUGINS]
+        subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
+        medians = json.loads((folder / "medians.json").read_text(encoding="utf-8"))
+    costs = {kind: (medians[f"test_{kind}"] - medians["test_plain"]) * 1e3 for kind in sources if kind != "plain"}
+    if min(costs.values()) <= 0:
+        raise RuntimeError(f"a fixture cost less than none, in ms: {costs}; the machine is too noisy")
+    return costs
 
 
-def _against_httpserver(number: str, what: str, limit: float, short: bool, ours: str, theirs: str) -> list[Figure]:
+def _against_httpserver(what: str, limit: float, short: bool, ours: str, theirs: str) -> list[Figure]:
     _need_httpserver()
     costs = _per_test(short, {"ours": ours, "theirs": theirs})
     ratio = costs["ours"] / costs["theirs"]
     detail = f"{costs['ours']:.2f} / {costs['theirs']:.2f} ms"
-    return [Figure(number=number, what=what, measured=ratio, limit=limit, detail=detail)]
+    return [Figure(what=what, measured=ratio, limit=limit, detail=detail)]
 
 
 def fixture(short: bool) -> list[Figure]:
     """Measure a fresh server for each test against pytest-httpserver's one for all."""
-    return _against_httpserver("2", "a test with `sc_auth_server`, against `httpserver`", 1, short, _OURS, _THEIRS)
+    return _against_httpserver("a test with `sc_auth_server`, against `httpserver`", 1, short, _OURS, _THEIRS)
 
 
 def token_test(short: bool) -> list[Figure]:
     """Measure a test that gets a token against one that gets a canned answer."""
     what = "a test that gets a token, against `httpserver` and a canned answer"
-    return _against_httpserver("3", what, 0.75, short, _OUR_TOKEN, _THEIR_TOKEN)
+    return _against_httpserver(what, 0.75, short, _OUR_TOKEN, _THEIR_TOKEN)
 
 
 def one_token_run(short: bool) -> list[Figure]:
@@ -115,7 +149,6 @@ def one_token_run(short: bool) -> list[Figure]:
     medians = take_turns(3 if short else 25, {"ours": _run(_OUR_TOKEN, 1), "theirs": _run(_THEIR_TOKEN, 1)})
     return [
         Figure(
-            number="6",
             what="a run of one test that gets a token, against `httpserver`",
             measured=medians["ours"] / medians["theirs"],
             limit=1.25,

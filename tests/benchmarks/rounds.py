@@ -15,7 +15,6 @@ class Missing(Exception):
 class Figure:
     """Hold one line of the table; `detail` has the figures that the ratio is of. Without a limit it has no target."""
 
-    number: str
     what: str
     measured: float
     limit: float | None
