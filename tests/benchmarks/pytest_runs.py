@@ -119,7 +119,7 @@ def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
         subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         medians = json.loads((folder / "medians.json").read_text(encoding="utf-8"))
     costs = {kind: (medians[f"test_{kind}"] - medians["test_plain"]) * 1e3 for kind in sources if kind != "plain"}
-    if min(costs.values()) <= 0:
+    if not short and min(costs.values()) <= 0:  # a short run measures nothing worth a note
         raise RuntimeError(f"a fixture cost less than none, in ms: {costs}; the machine is too noisy")
     return costs
 
