@@ -3,13 +3,10 @@
 The entry is written before the answer leaves, so that who has the answer finds the entry.
 """
 
-import base64
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from werkzeug.wrappers import Response
 
@@ -30,7 +27,6 @@ _CLIENTS_WORDS = ("method", "path", "grant_type", "scope", "diagnosis")
 _JWT = re.compile(r"eyJ[\w-]{8,}[\w.-]*", re.IGNORECASE)
 _OPAQUE_LENGTH = 43
 _OPAQUE = re.compile(rf"[\w-]{{{_OPAQUE_LENGTH},}}", re.ASCII)
-_SHORTEST = 4  # characters of a secret that can be told from other words
 
 
 def answer_in_dialect(
@@ -101,13 +97,7 @@ def record_refusal(
 def _without_secrets(state: ServerState, texts: Mapping[str, str]) -> Mapping[str, str]:
     """Take secrets and tokens out of a client's own words, where it put them in the wrong place."""
     together = "\n".join(texts.values()).lower()  # a method comes in upper case, a media type in lower case
-    found = [
-        shape
-        for client in tuple(state.clients.values())
-        for secret in (client.client_secret, *client.earlier_secrets)
-        for shape in _shapes(secret)
-        if shape in together
-    ]
+    found = [shape for client in state.clients.values() for shape in client.secret_shapes() if shape in together]
     # Opaque tokens have no mark but their length, which few other words have.
     is_opaque = state.options.token_format == "opaque" and max(map(len, texts.values())) >= _OPAQUE_LENGTH
     if not found and not is_opaque and "eyj" not in together:
@@ -120,26 +110,6 @@ def _clean(text: str, found: Iterable[str], *, is_opaque: bool) -> str:
         text = re.sub(re.escape(shape), "…", text, flags=re.IGNORECASE)
     text = _JWT.sub("eyJ…", text)
     return _OPAQUE.sub("…", text) if is_opaque else text
-
-
-@lru_cache(maxsize=4096)
-def _shapes(secret: str) -> tuple[str, ...]:
-    """Return a secret as clients write it, encoded or not, in lower case, the longest first."""
-    if len(secret) < _SHORTEST:
-        return ()
-    encoded = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    as_header = secret.encode().decode("latin-1")  # WSGI has headers so
-    escaped = {as_header, *(repr(text)[1:-1] for text in (secret, as_header))}
-    shapes = encoded | escaped | {part for text in encoded for part in _in_base64(text)}
-    return tuple(sorted({shape.lower() for shape in shapes}, key=lambda shape: (-len(shape), shape)))
-
-
-def _in_base64(text: str) -> Iterable[str]:
-    """Return what base64 makes of a text, whatever stands before it and behind it, as in Basic credentials."""
-    for shift, strange in enumerate((0, 2, 3)):
-        octets = b"\0" * shift + text.encode()
-        part = base64.b64encode(octets).decode()[strange : len(octets) * 8 // 6]
-        yield from {part, quote(part, safe="")}
 
 
 def answer_failure(state: ServerState, request: FormRequest, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fake_server.dialects import Grant
 from fake_server.keys import SigningKey
+from fake_server.secret_shapes import shapes_of
 
 __all__ = ["ClientRegistry", "RegisteredClient", "new_client_id", "new_client_secret"]
 
@@ -40,6 +41,7 @@ class RegisteredClient:
         self.claims = claims
         self.earlier_secrets: tuple[str, ...] = ()
         self.enabled = True
+        self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         state = "" if self.enabled else ", disabled"
@@ -60,6 +62,15 @@ class RegisteredClient:
         self.earlier_secrets += (self.client_secret,)
         self.client_secret = secret
         return secret
+
+    def secret_shapes(self) -> tuple[str, ...]:
+        """Return its secret and the earlier ones as they may be written, in lower case; worked out once."""
+        known = (self.client_secret, *self.earlier_secrets)
+        shapes = self._shapes.get(known)
+        if shapes is None:
+            shapes = tuple(shape for secret in known for shape in shapes_of(secret))
+            self._shapes = {known: shapes}
+        return shapes
 
     def disable(self) -> None:
         """Refuse this client and the tokens it holds until it is enabled again."""
