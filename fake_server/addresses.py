@@ -76,6 +76,11 @@ class Addresses:
         """Where tokens are revoked, if the vendor has that."""
         return self._below(self.dialect.revocation_path)
 
+    @property
+    def assertion_audiences(self) -> tuple[str, ...]:
+        """What the `aud` of a client's assertion may be (RFC 7523, section 3)."""
+        return self.token_url, self.issuer
+
     def path_of(self, url: str) -> str | None:
         """Return the path by which the server routes a request for one of its URLs, or None for another's URL."""
         parts = urlsplit(url)

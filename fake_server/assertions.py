@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
@@ -30,9 +30,9 @@ _LONGEST = 3600  # seconds that an assertion may be good for; Okta allows no mor
 class AssertionVerifier:
     """Verify one server's client assertions, and remember those that were used until they expire."""
 
-    def __init__(self, clock: Clock, audiences: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, clock: Clock, audiences: tuple[str, ...]) -> None:
         self._clock = clock
-        self._audiences = audiences
+        self.audiences = audiences
         self._lock = threading.Lock()
         self._used: dict[tuple[str, str], float] = {}
 
@@ -91,10 +91,10 @@ class AssertionVerifier:
                 f"{said(claims.get('sub'))}",
             )
         audience = claims.get("aud")
-        if not any(name in self._audiences() for name in (audience if isinstance(audience, list) else [audience])):
+        if not any(name in self.audiences for name in (audience if isinstance(audience, list) else [audience])):
             raise Refusal(
                 Reason.ASSERTION_WRONG_AUDIENCE,
-                f"the client_assertion is for {said(audience, 120)}; its aud must be {self._audiences()[0]!r}",
+                f"the client_assertion is for {said(audience, 120)}; its aud must be {self.audiences[0]!r}",
             )
         self._check_times(claims)
         self._check_use(claims, client)

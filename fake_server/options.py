@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -232,7 +233,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {matches[0]}?" if matches else f"there are {', '.join(names)}"
 
 
-def _kinds() -> dict[str, _Kind]:
+@functools.cache
+def _kinds() -> Mapping[str, _Kind]:
     return {field.name: field.metadata["kind"] for field in dataclasses.fields(Options)}
 
 

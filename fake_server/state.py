@@ -69,7 +69,7 @@ class ServerState:
         )
         self.authenticator = Authenticator(
             clients=self.clients,
-            assertions=AssertionVerifier(self.clock, self._assertion_audiences),
+            assertions=AssertionVerifier(self.clock, self.addresses.assertion_audiences),
             methods=options.client_auth,
             basic_decoding=options.basic_decoding,
             first_wins=dialect.first_credentials_win,
@@ -80,14 +80,12 @@ class ServerState:
         """The `aud` of the tokens and of the API."""
         return self.dialect.audience(self.addresses.issuer, self.options.audience)
 
-    def _assertion_audiences(self) -> tuple[str, ...]:
-        return self.addresses.token_url, self.addresses.issuer
-
     def publish(self, token_url: str | None, api_url: str | None) -> None:
         """Tell clients other URLs from now on. Raises ValueError for what is no URL."""
         self.addresses = self.addresses.published(token_url, api_url)
         self.api.url = self.addresses.api_url
         self.tokens.issuer, self.tokens.audience = self.addresses.issuer, self.audience
+        self.authenticator.assertions.audiences = self.addresses.assertion_audiences
 
     def issue_or_repeat(self, client: RegisteredClient, scopes: tuple[str, ...], *, client_auth: str) -> Issued:
         """Return a new token, or with `sticky_tokens` the last one again while it is good for longer than that."""

@@ -159,8 +159,9 @@ class ServerFactory:
 
     def _settle(self) -> None:
         """Hold the environment's variables as the servers that run need them, or give them back."""
-        self._proxy.hold(bool(self.servers))
-        self._trust.hold(any(server.ca_file for server in self.servers))
+        servers = self.servers
+        self._proxy.hold(bool(servers))
+        self._trust.hold(any(server.ca_file for server in servers))
 
     @property
     def servers(self) -> tuple["AuthorizationServer", ...]:
