@@ -62,7 +62,9 @@ _PARAMETRIZE = "\nimport pytest\ntest_it = pytest.mark.parametrize('number', ran
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
+    return environment
 
 
 def _run(source: str, count: int, *arguments: str) -> Callable[[], float]:
