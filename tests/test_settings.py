@@ -383,3 +383,12 @@ def test_url_and_client_are_the_same_in_every_session(run: Run, monkeypatch: pyt
     )
 
     result.assert_outcomes(passed=1)
+
+
+def test_worker_beyond_the_last_port_is_told_so_at_its_tests(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw7")
+
+    result = run("def test_with(sc_auth_server): pass\ndef test_without(): pass", ini("sc_auth_port = 65530"))
+
+    result.assert_outcomes(errors=1, passed=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_with*", "*65537*"])
