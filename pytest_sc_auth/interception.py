@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,58 +84,59 @@ class Interception:
         if ground is not None and active is ground:
             self._ground = None
             ground.stop()
+        elif getattr(HTTPAdapter.send, "__module__", None) == HTTPAdapter.__module__:  # ours was displaced
+            self._ground = None
         # Below what another has put over it, ours is still there, and lets everything pass until that is gone.
         if self._ground is None:
             self._unhook()
 
     def _hook(self) -> None:
         """Stand where every mock looks for its response to a request, where it sends the answer, and where it ends."""
-        names = ("_find_match", "_on_request", "stop")
-        originals: list[Any] = [getattr(responses.RequestsMock, name) for name in names]
-        find_match, on_request, stop = originals
+        hooks: dict[str, Any] = {"_find_match": self._find_match, "_on_request": self._send, "stop": self._stop}
+        for name, hook in hooks.items():
+            self._hooked[name] = getattr(responses.RequestsMock, name)
+            setattr(responses.RequestsMock, name, _as_method(hook))
 
-        def find_match_or_entrance(mock: responses.RequestsMock, request: requests.PreparedRequest) -> Any:
-            url = str(request.url)
-            entrance = self._entrance_of(url)
-            is_ours = entrance is not None or self._passes(url)
-            if is_ours and not _is_next_in_order(mock, request):
-                found, reasons = None, []
-            else:
-                found, reasons = find_match(mock, request)
-            if found is None and is_ours and entrance is None:
-                raise _Passes
-            return found or entrance, reasons
+    def _find_match(self, mock: responses.RequestsMock, request: requests.PreparedRequest) -> Any:
+        url = str(request.url)
+        entrance = self._entrance_of(url)
+        is_ours = entrance is not None or self._passes(url)
+        if is_ours and not _may_be_asked(mock, request):
+            found, reasons = None, []
+        else:
+            found, reasons = self._hooked["_find_match"](mock, request)
+        if found is None and is_ours and entrance is None:
+            raise _Passes
+        return found or entrance, reasons
 
-        def send(mock: Any, adapter: HTTPAdapter, request: Any, *, retries: Retry | None = None, **sent: Any) -> Any:
-            left = retries or adapter.max_retries
-            while True:
-                try:
-                    return on_request(mock, adapter, request, retries=left, **sent)
-                except _Passes:
-                    break
-                except (requests.ConnectionError, requests.ReadTimeout) as error:
-                    try:
-                        left = _one_retry_less(left, error)
-                    except requests.RequestException as last:
-                        if retries is None:
-                            raise
-                        # A call of responses' own, after a status: the first one must not count the error again.
-                        raise _GivenUp(last) from None
-                except _GivenUp as given_up:
-                    if retries is None:
-                        raise given_up.error from None
-                    raise
-            return mock._real_send(adapter, request, **sent)
-
-        def stop_and_settle(mock: responses.RequestsMock, allow_assert: bool = True) -> None:
+    def _send(
+        self, mock: Any, adapter: HTTPAdapter, request: Any, *, retries: Retry | None = None, **settings: Any
+    ) -> Any:
+        """Send a request as often as the adapter's retries say; with `retries` it is responses that sends it again."""
+        left = retries or adapter.max_retries
+        while True:
             try:
-                stop(mock, allow_assert=allow_assert)
-            finally:
-                self._settle()
+                return self._hooked["_on_request"](mock, adapter, request, retries=left, **settings)
+            except _Passes:
+                break
+            except (requests.ConnectionError, requests.ReadTimeout) as error:
+                try:
+                    left = _one_retry_less(left, error)
+                except requests.RequestException as last:
+                    if retries is None:
+                        raise
+                    raise _GivenUp(last) from None  # or the call that began it would count the error again
+            except _GivenUp as given_up:
+                if retries is None:
+                    raise given_up.error from None
+                raise
+        return mock._real_send(adapter, request, **settings)
 
-        self._hooked = dict(zip(names, originals, strict=True))
-        for name, hook in zip(names, (find_match_or_entrance, send, stop_and_settle), strict=True):
-            setattr(responses.RequestsMock, name, hook)
+    def _stop(self, mock: responses.RequestsMock, allow_assert: bool = True) -> None:
+        try:
+            self._hooked["stop"](mock, allow_assert=allow_assert)
+        finally:
+            self._settle()
 
     def _unhook(self) -> None:
         for name, original in self._hooked.items():
@@ -177,8 +178,13 @@ class _GivenUp(Exception):
         self.error = error
 
 
-def _is_next_in_order(mock: responses.RequestsMock, request: requests.PreparedRequest) -> bool:
-    """Tell whether a mock is to look for its own response: one that keeps an order forgets it if asked in vain."""
+def _as_method(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that a class gives its instance to."""
+    return lambda mock, *arguments, **settings: hook(mock, *arguments, **settings)
+
+
+def _may_be_asked(mock: responses.RequestsMock, request: requests.PreparedRequest) -> bool:
+    """Tell whether a mock can look for a response of its own; one that keeps an order forgets it if asked in vain."""
     if not isinstance(mock.get_registry(), OrderedRegistry):
         return True
     return any(own.matches(request)[0] for own in mock.registered()[:1])
