@@ -188,7 +188,7 @@ class Listener:
             listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # what follows names the address again
-            is_elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            is_elsewhere = error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN)
             way = (
                 "take an address of this machine, such as 127.0.0.1"
                 if is_elsewhere
@@ -271,7 +271,7 @@ class Listener:
     def unmount(self, server: AuthorizationServer) -> None:
         """Answer 404 for a server's paths from now on, and end what it holds up."""
         # A copy: another thread may mount a server meanwhile.
-        for path in [path for path, mounted in tuple(self._mounts.items()) if mounted is server]:
+        for path in [path for path, mounted in self._mounts.copy().items() if mounted is server]:
             del self._mounts[path]
         if self in server.doors:
             if server.is_down:
