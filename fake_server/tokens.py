@@ -1,9 +1,11 @@
 """The tokens that a server issues, verifies and ends (RFC 7519, RFC 6750)."""
 
 import hashlib
+import json
 import math
 import secrets
 import threading
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +26,11 @@ _STRAY = "does the code under test keep tokens in a module, from one test to the
 
 def fingerprint(value: str) -> str:
     """Return twelve hexadecimal digits that name a token and do not give it away."""
-    return hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:12]
+    return _digest(value).hex()[:12]
+
+
+def _digest(value: str) -> bytes:
+    return hashlib.sha256(value.encode(errors="surrogatepass")).digest()
 
 
 class TokenStore:
@@ -41,7 +47,7 @@ class TokenStore:
         self._clock = clock
         self.issuer = issuer
         self.audience = audience
-        self._opaque: dict[str, Claims] | None = {} if token_format == "opaque" else None
+        self._opaque: dict[bytes, bytes] | None = {} if token_format == "opaque" else None
         self._lock = threading.Lock()
         self._ended: dict[str, Reason] = {}
         self._latest_issued_at = -math.inf
@@ -50,13 +56,17 @@ class TokenStore:
 
     def issue(self, header: Mapping[str, Any], claims: Claims) -> str:
         """Return a signed JWT, whose `alg` and `kid` are the caller's to put into the header, or an opaque token."""
-        value = self._sign(header, claims) if self._opaque is None else secrets.token_urlsafe(32)
+        value = self._sign(header, claims) if self._opaque is None else self._keep(claims, self._opaque)
         with self._lock:
-            if self._opaque is not None:
-                self._opaque[value] = dict(claims)
             self._latest_issued_at = max(self._latest_issued_at, _issued_at(claims))
             if self._looks_expired_with_all(claims):
                 self._issued_since.add(fingerprint(value))
+        return value
+
+    def _keep(self, claims: Claims, issued: dict[bytes, bytes]) -> str:
+        value = secrets.token_urlsafe(32)
+        # As small as can be: nobody ever asks for most of them again.
+        issued[_digest(value)] = zlib.compress(jose.compact_json(claims).encode(), level=1)
         return value
 
     def _sign(self, header: Mapping[str, Any], claims: Claims) -> str:
@@ -112,14 +122,15 @@ class TokenStore:
                 f"what came as a token, {len(value)} characters, is not a JWT: {why_no_jwt(value) or error}",
             ) from error
 
-    def _look_up(self, value: str, issued: Mapping[str, Claims]) -> Claims:
-        claims = issued.get(value)
-        if claims is None:
+    def _look_up(self, value: str, issued: Mapping[bytes, bytes]) -> Claims:
+        kept = issued.get(_digest(value))
+        if kept is None:
             raise Refusal(
                 Reason.FOREIGN_TOKEN,
                 f"this server has issued no such token ({len(value)} characters came, its own have 43): {_STRAY}",
             )
-        return dict(claims)
+        claims: Claims = json.loads(zlib.decompress(kept))
+        return claims
 
     def _find_key(self, header: Mapping[str, Any]) -> SigningKey:
         kid = header.get("kid")

@@ -140,7 +140,7 @@ def endpoint(short: bool) -> list[Figure]:
 def _gunicorn(workers: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        command = [sys.executable, "-m", "gunicorn", "--preload", "--threads", "16", "--workers", str(workers)]
+        command = [sys.executable, "-m", "gunicorn", "--preload", "--threads", "4", "--workers", str(workers)]
         command += ["--bind", f"fd://{listening.fileno()}", "--log-level", "critical"]
         command += [f"fake_server:create_app({base!r}, 'my-client', 'my-secret')"]
         with subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL) as process:
