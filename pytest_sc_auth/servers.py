@@ -1,6 +1,7 @@
 """The session's listener, and the servers that tests get from it."""
 
 import contextlib
+import functools
 import importlib.util
 import threading
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sc_auth.environment import CA_VARIABLES, HeldVariables, without_proxy
 
 if TYPE_CHECKING:
-    from fake_server import AuthorizationServer, Credentials, Listener
+    from fake_server import AuthorizationServer, Credentials, Listener, Options
     from fake_server.tls import CertificateAuthority
     from pytest_sc_auth.interception import Interception
 
@@ -90,9 +91,7 @@ class ServerFactory:
         """
         check_fake_server()
         _check_sockets()
-        from fake_server import Options
-
-        chosen = Options.from_mapping({**self._suite_options(), **options})
+        chosen = self._choose(options) if options else self._suites_own
         with self._lock:
             server = self._find_listener(chosen.tls).serve(chosen, path=path)
             try:
@@ -105,16 +104,22 @@ class ServerFactory:
             self._settle()
         return server
 
-    def _suite_options(self) -> dict[str, Any]:
+    def _choose(self, options: Mapping[str, Any]) -> "Options":
         from fake_server import Options
 
-        return {name: Options.read_text(name, text) for name, text in self._settings.items()}
+        suite = {name: Options.read_text(name, text) for name, text in self._settings.items()}
+        return Options.from_mapping({**suite, **options})
+
+    @functools.cached_property
+    def _suites_own(self) -> "Options":
+        """The options of a server for which nothing else is said: most servers of most suites."""
+        return self._choose({})
 
     def _find_listener(self, tls: bool) -> "Listener":
         if tls not in self._listeners:
             from fake_server import Listener
 
-            port = self._port if tls is self._suite_options().get("tls", False) else 0
+            port = self._port if tls is self._suites_own.tls else 0
             listener = Listener(port=port, tls=self._find_authority() if tls else None)
             listener.start()
             self._listeners[tls] = listener
