@@ -59,6 +59,8 @@ class Interception:
         if token_url is None and api_url is None and server not in self._entrances:
             raise ValueError("sc_auth_intercept needs a URL to answer: token_url, api_url or both")
         server.publish(token_url=token_url, api_url=api_url)
+        if not self._hooked:
+            self._hook()
         self._passing[server] = (*self._passing.get(server, ()), *beginnings)
         self._entrances.pop(server, None)  # its place is the latest again
         self._entrances[server] = Entrance(server)
@@ -74,8 +76,6 @@ class Interception:
         """See to it that a mock is active while there are servers, and that nothing of ours is left without any."""
         active = _active_mock()
         if self._entrances:
-            if not self._hooked:
-                self._hook()
             if active is None:  # an earlier one of ours, if there is one, was displaced
                 self._ground = _Ground(self._entrances)
                 self._ground.start()
@@ -93,6 +93,11 @@ class Interception:
     def _hook(self) -> None:
         """Stand where every mock looks for its response to a request, where it sends the answer, and where it ends."""
         hooks: dict[str, Any] = {"_find_match": self._find_match, "_on_request": self._send, "stop": self._stop}
+        if missing := [name for name in hooks if not hasattr(responses.RequestsMock, name)]:
+            raise NeighbourError(
+                f"the installed responses has no RequestsMock.{missing[0]}, where sc_auth_intercept stands; take a "
+                "version of responses that this pytest-sc-auth knows, or a newer pytest-sc-auth"
+            )
         for name, hook in hooks.items():
             self._hooked[name] = getattr(responses.RequestsMock, name)
             setattr(responses.RequestsMock, name, _as_method(hook))

@@ -21,6 +21,7 @@ from urllib3 import Retry
 from fake_server import AuthorizationServer, Credentials, Listener
 from pytest_sc_auth import ServerFactory, TokenClient
 from pytest_sc_auth.interception import Interception
+from pytest_sc_auth.servers import NeighbourError
 
 TOKEN_URL = "https://idp.example.com/oauth2/aus1/v1/token"
 ISSUER = "https://idp.example.com/oauth2/aus1"
@@ -533,6 +534,17 @@ def test_refused_interception_changes_nothing(sc_auth_server: AuthorizationServe
         interception.add(sc_auth_server)
 
     assert sc_auth_server.token_url == before
+
+
+def test_responses_of_another_make_is_told_so(
+    sc_auth_server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(responses.RequestsMock, "_find_match")
+
+    with pytest.raises(
+        NeighbourError, match=r"the installed responses has no RequestsMock\._find_match, where sc_auth"
+    ):
+        Interception().add(sc_auth_server, TOKEN_URL)
 
 
 def test_order_of_a_mock_that_keeps_one_is_not_lost(intercept: Intercept) -> None:

@@ -15,14 +15,18 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, unquote_plus
 
 import pytest
+import requests
+import urllib3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from fake_server import DIALECTS, AuthorizationServer, Listener, Options
 from fake_server.api import CHALLENGES
 from fake_server.dialects import rfc6749
 from fake_server.form import FORM
 from fake_server.keys import KeySource
+from pytest_sc_auth import TokenClient, TokenError
 
 CLIENT_ID, CLIENT_SECRET = "smart-client", "s3cret+with/signs%41"
 BASIC = "Basic " + base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
@@ -161,14 +165,19 @@ def proves_the_client(asked: Asked) -> bool:
     )
 
 
+def check_journal(server: AuthorizationServer, *tokens: str) -> None:
+    """Check that the latest entry tells no secret, in any shape that `requests_like` puts somewhere, and no token."""
+    kept = "\n".join(f"{exchange} {exchange!r}" for exchange in server.journal[-1:])
+    for hidden in (CLIENT_SECRET, quote_plus(CLIENT_SECRET), BASIC.removeprefix("Basic "), *tokens):
+        assert hidden not in kept
+
+
 def check(server: AuthorizationServer, endpoint: str, answer: Answered) -> None:
     """Check what is true of every answer, and of what the server keeps."""
     assert answer.status < 500
     assert (answer.status, answer.error) in documented(server, endpoint) | documented(server, "other")
     assert server.errors == []
-    kept = "\n".join(f"{exchange} {exchange!r}" for exchange in server.journal[-1:])
-    assert CLIENT_SECRET not in kept
-    assert base64.b64encode(CLIENT_SECRET.encode()).decode() not in kept
+    check_journal(server)
 
 
 @bounded
@@ -183,12 +192,15 @@ def test_token_endpoint_gives_a_token_for_the_right_secret_and_scope_alone(
         requests_like(right(server, server.token_url, form))
         | requests_like(right(server, server.token_url, in_body, None))
     )
-    before = server.token_requests.total
+    before, entries = server.token_requests.total, server.journal.total
 
     answer = send(server, asked)
 
     check(server, "token", answer)
+    assert answer.status == 200 or server.journal.total == entries + 1
     if "access_token" in answer.members:
+        asked_for = parse_qs(asked.body.decode("latin-1")).get("scope", [])
+        assert set(" ".join(asked_for).split()) <= {*scope.split(), server.options.audience}
         assert proves_the_client(asked)
         assert b"client_credentials" in asked.body
         assert asked.method == "POST"
@@ -215,6 +227,7 @@ def test_api_lets_in_its_own_tokens_alone(server: AuthorizationServer, data: st.
     token = str(server.mint())
     path = server.api.url.removeprefix("http://idp.test") + "/Tags"
     asked = data.draw(requests_like(Asked("GET", path, "", f"Bearer {token}", "", b"")))
+    entries = server.journal.total
 
     answer = send(server, asked)
 
@@ -222,7 +235,8 @@ def test_api_lets_in_its_own_tokens_alone(server: AuthorizationServer, data: st.
     assert answer.status < 500
     assert (answer.status, answer.error) in allowed | {(200, None)} | documented(server, "other")
     assert server.errors == []
-    assert token not in f"{server.journal[-1]!r}{server.journal[-1]}"
+    check_journal(server, token)
+    assert server.journal.total == entries + 1
     if answer.status == 200 and "claims" in answer.members:
         assert token in (asked.authorization or "")
 
@@ -236,11 +250,13 @@ def test_introspection_and_revocation_are_for_clients_alone(
     url = getattr(server, f"{endpoint}_url") or f"http://idp.test/as/{endpoint}"
     token = str(server.mint())
     asked = data.draw(requests_like(right(server, url, f"token={token}")))
+    entries = server.journal.total
 
     answer = send(server, asked)
 
     check(server, endpoint, answer)
-    assert token not in f"{server.journal[-1]!r}{server.journal[-1]}"
+    check_journal(server, token)
+    assert answer.status == 200 or server.journal.total == entries + 1
     if "active" in answer.members:
         assert proves_the_client(asked)
     if answer.members.get("active"):
@@ -299,3 +315,56 @@ def test_octets_of_a_connection_get_answers_that_can_be_read(listener: Listener,
     assert all(server.errors == [] for server in listener.servers)
     if sent in (WHOLE, CHUNKED):
         assert statuses == [200]
+
+
+# What a token client may be answered
+
+
+class Canned(HTTPAdapter):
+    """Answer every request with the same octets."""
+
+    def __init__(self, status: int, content_type: str, body: bytes) -> None:
+        super().__init__()
+        self._answer = status, {"Content-Type": content_type}, body
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        status, headers, body = self._answer
+        answer = urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=False)
+        return self.build_response(request, answer)
+
+
+names = st.sampled_from(["access_token", "token_type", "expires_in", "scope", "error", "error_description", "x"])
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["Bearer", "eyJ.x.y"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=7),
+    max_leaves=12,
+)
+good = {"access_token": "eyJ.x.y", "token_type": "Bearer", "expires_in": 3600, "scope": "ingr.api"}
+members = st.dictionaries(names, values, max_size=3).map(lambda other: {**good, **other})
+
+
+@bounded
+@given(
+    status=st.sampled_from([200, 200, 200, 201, 302, 400, 401, 429, 500, 503]),
+    content_type=st.sampled_from(["application/json", "application/json;charset=UTF-8", "text/html", "", "é"]),
+    body=st.binary(max_size=60) | (members | values).map(lambda value: json.dumps(value).encode()),
+)
+def test_token_client_has_a_token_or_its_own_error(status: int, content_type: str, body: bytes) -> None:
+    with requests.Session() as session:
+        session.mount("http://", Canned(status, content_type, body))
+        client = TokenClient("http://idp.test/v1/token", CLIENT_ID, CLIENT_SECRET, "ingr.api", session=session)
+        token, told = None, ""
+        try:
+            token = client.fetch()
+        except TokenError as error:
+            told = f"{error} {error!r}"
+
+    assert CLIENT_SECRET not in told
+    if token is not None:
+        assert (status, token.token_type.lower()) == (200, "bearer")
+        assert token.value == json.loads(body)["access_token"] != ""
