@@ -113,8 +113,9 @@ class ClientRegistry(Mapping[str, RegisteredClient]):
         return self._clients[client_id]
 
     def __iter__(self) -> Iterator[str]:
-        # A copy: a test may register a client while a request reads.
-        return iter(tuple(self._clients))
+        # A copy: a test may register a client while a request reads. No tuple of the dict itself: making one may
+        # collect garbage when the reading has begun, and so let another thread in.
+        return iter(self._clients.copy())
 
     def __len__(self) -> int:
         return len(self._clients)

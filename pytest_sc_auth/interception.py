@@ -149,11 +149,11 @@ class Interception:
         self._hooked = {}
 
     def _entrance_of(self, url: str) -> Entrance | None:
-        entrances = tuple(self._entrances.values())
+        entrances = self._entrances.copy().values()  # another thread may add or remove a server meanwhile
         return next((entrance for entrance in reversed(entrances) if entrance.leads_from(url)), None)
 
     def _passes(self, url: str) -> bool:
-        listed = (pattern for patterns in tuple(self._passing.values()) for pattern in patterns)
+        listed = (pattern for patterns in self._passing.copy().values() for pattern in patterns)
         return bool(self._entrances) and any(pattern.match(url) for pattern in (_LOOPBACK, *listed))
 
 

@@ -1,5 +1,6 @@
 """The clients of a server: their secrets, the registry that holds them, and what is never shown."""
 
+import gc
 import hmac
 from typing import Any
 
@@ -158,3 +159,24 @@ def test_client_that_cannot_be_is_an_error_and_leaves_the_others(
 
     assert str(raised.value) == message
     assert dict(registry) == {"smart-client": first}
+
+
+def test_clients_are_listed_while_the_garbage_collector_lets_another_register_one() -> None:
+    registry = ClientRegistry()
+    registry.add(new_client("first"))
+    late = iter(range(1_000_000))
+
+    def register(phase: str, _info: object) -> None:
+        registry.add(new_client(f"late{next(late)}"))
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(register)
+    gc.set_threshold(1)
+    try:
+        listed = [next(iter(registry.items()))[0] for _ in range(50)]
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(register)
+
+    assert listed == ["first"] * 50
+    assert len(registry) > 1
