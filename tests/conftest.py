@@ -12,7 +12,7 @@ import pytest
 import requests  # noqa: F401
 from werkzeug.test import Client, TestResponse
 
-from fake_server import AuthorizationServer, RegisteredClient
+from fake_server import AuthorizationServer, Listener, RegisteredClient
 from fake_server.keys import KeySource
 
 pytest_plugins = ["pytester"]
@@ -36,6 +36,14 @@ def pytester(
 def keys() -> KeySource:
     """The key that all servers begin with: each of its own would cost each test 50 ms."""
     return KeySource()
+
+
+@pytest.fixture
+def listener(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """A listener that runs, and whose key is made already."""
+    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
+    with Listener() as listener:
+        yield listener
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """The variables that the code under test reads: set, refused and put back, by the project's own mapping."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 
 import pytest
 
 from fake_server import Credentials
-from pytest_sc_auth.environment import check_no_real_values, environment_for, read_mapping, without_proxy
+from pytest_sc_auth.environment import FIELDS, check_no_real_values, environment_for, read_mapping, without_proxy
 
 Run = Callable[..., pytest.RunResult]
 
@@ -33,6 +34,10 @@ def run(pytester: pytest.Pytester) -> Run:
 
 
 # The mapping
+
+
+def test_fields_are_those_of_the_credentials() -> None:
+    assert FIELDS == tuple(field.name for field in dataclasses.fields(Credentials))
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,6 @@ RESET = struct.pack("ii", 1, 0)
 
 
 @pytest.fixture
-def listener(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    """A listener that runs, and whose key is made already."""
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
-    with Listener() as listener:
-        yield listener
-
-
-@pytest.fixture
 def server(listener: Listener) -> AuthorizationServer:
     """A server that the listener serves."""
     return listener.serve(path="/as")

@@ -47,14 +47,6 @@ Forge = Callable[["Forger"], str]
 
 
 @pytest.fixture
-def listener(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    """A listener that runs, and whose key is made already."""
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
-    with Listener() as listener:
-        yield listener
-
-
-@pytest.fixture
 def served(listener: Listener) -> AuthorizationServer:
     """A server that the listener serves, with one client."""
     server = listener.serve(path="/as")

@@ -15,6 +15,7 @@ from pytest_sc_auth import ServerFactory
 __all__ = ["fixture_growth", "journal_growth", "memory_growth"]
 
 _FORM = {"grant_type": "client_credentials", "scope": "ingr.api"}
+_LOOKS = 1000
 _STATM = Path("/proc/self/statm")
 
 
@@ -31,11 +32,8 @@ def fixture_growth(short: bool) -> list[Figure]:
     factory.close()
     early, late = statistics.median(seconds[100 : 100 + window]), statistics.median(seconds[-window:])
     return [
-        Figure(
-            what=f"the fixture's cost at the {total:,}th test, against the 100th",
-            measured=late / early,
-            limit=1.1,
-            detail=f"{late * 1e6:.0f} / {early * 1e6:.0f} µs",
+        Figure.of_times(
+            f"the fixture's cost at the {total:,}th test, against the 100th", late, early, 1.1, shown_in="µs"
         )
     ]
 
@@ -92,19 +90,13 @@ def journal_growth(short: bool) -> list[Figure]:
 
         def look() -> float:
             begin = time.perf_counter()
-            for _ in range(1000):
+            for _ in range(_LOOKS):
                 assert server.token_requests[-1].number == len(server.token_requests)
             return time.perf_counter() - begin
 
         return look
 
     medians = take_turns(3 if short else 31, {str(size): looking(size) for size in sizes})
-    short_one, long_one = (medians[str(size)] for size in sizes)
-    return [
-        Figure(
-            what=f"a look at the last of {sizes[1]:,} exchanges, against {sizes[0]}",
-            measured=long_one / short_one,
-            limit=1.25,
-            detail=f"{long_one * 1e3:.2f} / {short_one * 1e3:.2f} µs",
-        )
-    ]
+    short_one, long_one = (medians[str(size)] / _LOOKS for size in sizes)
+    what = f"a look at the last of {sizes[1]:,} exchanges, against {sizes[0]}"
+    return [Figure.of_times(what, long_one, short_one, 1.25, shown_in="µs")]

@@ -50,11 +50,11 @@ def interception(short: bool) -> list[Figure]:
     medians = take_turns(3 if short else 25, {"canned": canned, "ours": ours})
     factory.close()
     return [
-        Figure(
-            what="an opaque token by interception, against a canned answer of `responses`",
-            measured=medians["ours"] / medians["canned"],
-            limit=1.25,
-            detail=f"{medians['ours'] * 1e3:.2f} / {medians['canned'] * 1e3:.2f} ms",
+        Figure.of_times(
+            "an opaque token by interception, against a canned answer of `responses`",
+            medians["ours"],
+            medians["canned"],
+            1.25,
         )
     ]
 
@@ -108,10 +108,10 @@ def clocks(short: bool) -> list[Figure]:
             limit=0.3,
             unit=" ms",
         ),
-        Figure(
-            what="`sc_auth_clock` by freezegun, against its own start and stop",
-            measured=medians["freezegun"] / medians["its own"],
-            limit=1.1,
-            detail=f"{medians['freezegun'] * 1e3:.1f} / {medians['its own'] * 1e3:.1f} ms",
+        Figure.of_times(
+            "`sc_auth_clock` by freezegun, against its own start and stop",
+            medians["freezegun"],
+            medians["its own"],
+            1.1,
         ),
     ]

@@ -95,18 +95,12 @@ def empty_run(short: bool) -> list[Figure]:
             "without": _run("def test_it(number): pass", 1, "-pno:sc_auth"),
         },
     )
-    return [
-        Figure(
-            what="an empty run with the plugin, against one without",
-            measured=medians["with"] / medians["without"],
-            limit=1.01,
-            detail=f"{medians['with'] * 1e3:.0f} / {medians['without'] * 1e3:.0f} ms",
-        )
-    ]
+    what = "an empty run with the plugin, against one without"
+    return [Figure.of_times(what, medians["with"], medians["without"], 1.01)]
 
 
 def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
-    """Return what a test costs, in milliseconds, by each of these sources, less a test that does nothing.
+    """Return what a test costs, in seconds, by each of these sources, less a test that does nothing.
 
     All are in one run of pytest, in turns test by test: the differences are smaller than the noise between two runs.
     """
@@ -120,18 +114,16 @@ def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
         command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *_PLUGINS]
         subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         medians = json.loads((folder / "medians.json").read_text(encoding="utf-8"))
-    costs = {kind: (medians[f"test_{kind}"] - medians["test_plain"]) * 1e3 for kind in sources if kind != "plain"}
+    costs = {kind: medians[f"test_{kind}"] - medians["test_plain"] for kind in sources if kind != "plain"}
     if not short and min(costs.values()) <= 0:  # a short run measures nothing worth a note
-        raise RuntimeError(f"a fixture cost less than none, in ms: {costs}; the machine is too noisy")
+        raise RuntimeError(f"a fixture cost less than none, in seconds: {costs}; the machine is too noisy")
     return costs
 
 
 def _against_httpserver(what: str, limit: float, short: bool, ours: str, theirs: str) -> list[Figure]:
     _need_httpserver()
     costs = _per_test(short, {"ours": ours, "theirs": theirs})
-    ratio = costs["ours"] / costs["theirs"]
-    detail = f"{costs['ours']:.2f} / {costs['theirs']:.2f} ms"
-    return [Figure(what=what, measured=ratio, limit=limit, detail=detail)]
+    return [Figure.of_times(what, costs["ours"], costs["theirs"], limit)]
 
 
 def fixture(short: bool) -> list[Figure]:
@@ -149,11 +141,5 @@ def one_token_run(short: bool) -> list[Figure]:
     """Measure a run of one test that gets one token, start to end."""
     _need_httpserver()
     medians = take_turns(3 if short else 25, {"ours": _run(_OUR_TOKEN, 1), "theirs": _run(_THEIR_TOKEN, 1)})
-    return [
-        Figure(
-            what="a run of one test that gets a token, against `httpserver`",
-            measured=medians["ours"] / medians["theirs"],
-            limit=1.25,
-            detail=f"{medians['ours'] * 1e3:.0f} / {medians['theirs'] * 1e3:.0f} ms",
-        )
-    ]
+    what = "a run of one test that gets a token, against `httpserver`"
+    return [Figure.of_times(what, medians["ours"], medians["theirs"], 1.25)]

@@ -22,6 +22,13 @@ class Figure:
     unit: str = ""
     detail: str = ""
 
+    @classmethod
+    def of_times(cls, what: str, ours: float, theirs: float, limit: float, *, shown_in: str = "ms") -> "Figure":
+        """Return the ratio of two times in seconds, which are shown in `ms` or `µs`."""
+        scale = {"ms": 1e3, "µs": 1e6}[shown_in]
+        detail = f"{ours * scale:.3g} / {theirs * scale:.3g} {shown_in}"
+        return cls(what=what, measured=ours / theirs, limit=limit, detail=detail)
+
     @property
     def is_met(self) -> bool:
         if self.limit is None:
