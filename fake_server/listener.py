@@ -54,6 +54,7 @@ class _Server(ThreadedWSGIServer):
     def __init__(self, listening: socket.socket, app: Any, tls: ssl.SSLContext | None) -> None:
         self._changes = threading.Condition()
         self._connections: dict[threading.Thread, socket.socket] = {}
+        self._leaving: threading.Thread | None = None
         # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
         with listening:
             host, port = listening.getsockname()[:2]
@@ -93,11 +94,15 @@ class _Server(ThreadedWSGIServer):
         thread.start()
 
     def shutdown_request(self, request: Any) -> None:
-        # The last thing that a connection's thread does.
+        # The last thing that a connection's thread does: it is known no more, but has not ended yet. Each waits for
+        # the one before it, so that a stop need only wait for the last.
         with self._changes:
             self._connections.pop(threading.current_thread(), None)
+            before, self._leaving = self._leaving, threading.current_thread()
             self._changes.notify_all()
             super().shutdown_request(request)
+        if before is not None:
+            before.join()
 
     def stop(self, thread: threading.Thread) -> None:
         """End the accepting thread and every connection, whatever its client is doing."""
@@ -114,8 +119,9 @@ class _Server(ThreadedWSGIServer):
             # One that waits in a route cannot be ended; all of them together have this time.
             if not self._changes.wait_for(lambda: self._connections.keys() <= stuck, timeout=_PATIENCE):
                 stuck |= self._connections.keys()
-        for ended in connections.keys() - stuck:
-            ended.join()
+            last = self._leaving
+        if last is not None:
+            last.join()
         self._wake.close()
         self._woken.close()
 

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import re
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -312,6 +313,30 @@ def test_hung_connection_ends_when_the_listener_stops(listener: Listener, server
         listener.stop()
         assert connection.recv(1) == b""
 
+    assert connection_threads() == []
+
+
+def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, may_end = threading.Event(), threading.Event()
+    serve = socketserver.ThreadingMixIn.process_request_thread
+
+    def serve_and_linger(self: Any, request: Any, client_address: Any) -> None:
+        serve(self, request, client_address)
+        closed.set()
+        may_end.wait(5)
+
+    monkeypatch.setattr(socketserver.ThreadingMixIn, "process_request_thread", serve_and_linger)
+    send(listener, request_of(server, "token")).close()
+    assert closed.wait(5)
+    stopping = threading.Thread(target=listener.stop)
+    stopping.start()
+    stopping.join(0.1)
+
+    assert stopping.is_alive()
+    may_end.set()
+    stopping.join(5)
     assert connection_threads() == []
 
 
