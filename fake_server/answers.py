@@ -10,8 +10,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from fake_server.api import json_response
-from fake_server.clock import utc
+from fake_server.api import MadeResponse, json_response
 from fake_server.form import FormRequest
 from fake_server.jose import compact_json
 from fake_server.refusals import Reason, Refusal, clip
@@ -23,7 +22,7 @@ __all__ = ["CLIP", "SHOWN", "answer_in_dialect", "answer_refusal", "record", "re
 CLIP = 200  # characters of a client's own words that the journal keeps
 # Where a listener finds how a request may be shown in its log.
 SHOWN = "fake_server.shown"
-_CLIENTS_WORDS = ("method", "path", "grant_type", "scope", "diagnosis")
+_CLIENTS_WORDS = ("grant_type", "scope", "diagnosis")
 _JWT = re.compile(r"eyJ[\w-]{8,}[\w.-]*", re.IGNORECASE)
 _OPAQUE_LENGTH = 43
 _OPAQUE = re.compile(rf"[\w-]{{{_OPAQUE_LENGTH},}}", re.ASCII)
@@ -34,7 +33,7 @@ def answer_in_dialect(
 ) -> Response:
     """Return a response with these members; without any, it has no body."""
     text = compact_json(members) if members else ""
-    response = Response(text, status, dict(headers or {}), content_type=state.dialect.content_type)
+    response = MadeResponse(text, status, headers, content_type=state.dialect.content_type)
     if not text:
         del response.headers["Content-Type"]
     return response
@@ -60,19 +59,19 @@ def record(
     request: FormRequest,
     endpoint: str,
     status: int,
-    *,
-    token_ends: float | None = None,
     **facts: Any,
 ) -> None:
-    """Enter an exchange in the journal; `token_ends` is when an issued token does, in Unix seconds."""
+    """Enter an exchange in the journal; what is known of it besides goes by the names of `Exchange`."""
     # The path without the query, where a client may have put its secret; all is cut when it is clean, as half a secret
     # would not be found.
-    facts |= {"method": request.method, "path": request.root_path + request.path}
-    facts |= _without_secrets(state, {name: facts[name] for name in _CLIENTS_WORDS if facts.get(name)})
-    facts |= {name: facts[name][:CLIP] for name in ("grant_type", "scope") if facts.get(name)}
-    if facts.get("diagnosis"):
-        facts["diagnosis"] = clip(facts["diagnosis"])
-    method, path = facts.pop("method")[:CLIP], facts.pop("path")[: 2 * CLIP]
+    words = {"method": request.method, "path": request.root_path + request.path}
+    for name in _CLIENTS_WORDS:
+        if facts.get(name):
+            words[name] = facts[name]
+    words = _without_secrets(state, words)
+    method, path = words.pop("method")[:CLIP], words.pop("path")[: 2 * CLIP]
+    for name, text in words.items():
+        facts[name] = clip(text) if name == "diagnosis" else text[:CLIP]
     request.environ[SHOWN] = f"{method} {path}"
     state.journal.record(
         clock=state.clock,
@@ -80,7 +79,6 @@ def record(
         method=method,
         path=path.removeprefix(state.addresses.mount_path)[:CLIP],
         status=status,
-        token_expires_at=None if token_ends is None else utc(token_ends),
         bent_rules=bent_rules(request, endpoint, state.clients, reads_raw=state.options.basic_decoding == "raw"),
         **facts,
     )
@@ -94,7 +92,7 @@ def record_refusal(
     record(state, request, endpoint, status, reason=refusal.reason, diagnosis=refusal.uncut, **facts)
 
 
-def _without_secrets(state: ServerState, texts: Mapping[str, str]) -> Mapping[str, str]:
+def _without_secrets(state: ServerState, texts: dict[str, str]) -> dict[str, str]:
     """Take secrets and tokens out of a client's own words, where it put them in the wrong place."""
     together = "\n".join(texts.values()).lower()  # a method comes in upper case, a media type in lower case
     found = [shape for client in state.clients.values() for shape in client.secret_shapes() if shape in together]

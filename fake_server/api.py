@@ -1,10 +1,10 @@
 """The protected resource: a Smart API that takes Bearer tokens (RFC 6750) and answers what the test tells it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
@@ -15,7 +15,10 @@ from fake_server.form import FORM, read_body
 from fake_server.jose import Claims, compact_json
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response", "sendable"]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["CHALLENGES", "Answer", "MadeResponse", "ProtectedApi", "bearer_token", "json_response", "sendable"]
 
 # A callable gets the request and the token's claims, and the rule's variables by name.
 Answer = Callable[..., Any]
@@ -98,7 +101,17 @@ def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
 
 def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with these members as compact JSON."""
-    return Response(compact_json(members), status, headers, content_type="application/json")
+    return MadeResponse(compact_json(members), status, headers, content_type="application/json")
+
+
+class MadeResponse(Response):
+    """A response of one text whose headers are complete when it is made: most are sent as they are."""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or not self.is_sequence:
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [self.get_data()]
 
 
 def sendable(response: Response) -> Response:

@@ -8,17 +8,19 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterable
-from email.errors import MissingHeaderBodySeparatorDefect
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from werkzeug.serving import WSGIRequestHandler
 
 from fake_server.answers import SHOWN
 from fake_server.api import json_response
+from fake_server.environ import environ_of_origin, make_environ, put_body
 from fake_server.faults import TransportFault, Waiting
-from fake_server.form import UNDERSCORED
+from fake_server.request_head import HeadError, RequestHead, read_head
+from fake_server.socket_stream import SocketStream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -28,9 +30,14 @@ __all__ = ["Handler"]
 _LOG = logging.getLogger("fake_server")
 _MAX_BODY = 16 * 1024 * 1024
 _MAX_LINE = 65537
+_LENGTH = re.compile("[0-9]{1,18}")
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # SO_LINGER on, for no time: closing sends a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class _TooLarge(Exception):
+    """Say that a body is larger than any that is taken."""
 
 
 class Handler(WSGIRequestHandler):
@@ -42,36 +49,60 @@ class Handler(WSGIRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     # Seconds that a client may keep a thread waiting: for what it has announced, and for its next request.
     timeout = 5
 
-    def parse_request(self) -> bool:
-        if len(self.raw_requestline.split()) == 2:
-            # HTTP/0.9 has no header: to look for one would wait for what does not come.
-            self.command = ""
-            self.send_error(HTTPStatus.BAD_REQUEST, "the request line names no version of HTTP")
-            return False
-        if not super().parse_request():
-            return False
-        if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.headers.defects):
-            # The parser ends the header there, and what follows would be taken for a body.
-            self.send_error(HTTPStatus.BAD_REQUEST, "a line of the header has no name")
-            return False
-        return True
+    def setup(self) -> None:
+        self.connection = self.request
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self._stream = SocketStream(self.connection, self.timeout)
+        self.rfile = io.BufferedReader(self._stream)
+        host, port = self.server.server_address[:2]
+        self._origin = environ_of_origin("http" if self.server.ssl_context is None else "https", str(host), port)
+        self._origin["REMOTE_ADDR"] = self.client_address[0]
 
-    def run_wsgi(self) -> None:
+    def finish(self) -> None:
+        self.rfile.close()
+
+    def handle_one_request(self) -> None:
+        self.close_connection = True
+        self.command = ""
         try:
-            environ = self.environ = self.make_environ()
-            body = self._read_body(environ)
+            head = read_head(self.rfile)
+        except HeadError as error:
+            self._refuse(error.status, str(error))
+            return
+        if head is not None:
+            self.command = head.method
+            self._serve(head)
+
+    def _serve(self, head: RequestHead) -> None:
+        try:
+            environ = self._make_environ(head)
+            if head.version != "HTTP/1.0" and "100-continue" in _tokens(environ, "HTTP_EXPECT"):
+                self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            put_body(environ, self._read_body(environ))
+        except _TooLarge:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
         except (OSError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
-            return
-        if body is None:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
-            return
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ[UNDERSCORED] = [name for name in self.headers if "_" in name]
+            self._refuse(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
+        else:
+            wanted = _tokens(environ, "HTTP_CONNECTION")
+            self.close_connection = "close" in wanted or (head.version == "HTTP/1.0" and "keep-alive" not in wanted)
+            self._answer(environ)
+
+    def _make_environ(self, head: RequestHead) -> "WSGIEnvironment":
+        path, _, query = head.target.partition("?")
+        authority = ""
+        if not path.startswith("/") and "://" in path:  # RFC 9112, section 3.2.2: the absolute form
+            _, authority, path, query, _ = urlsplit(head.target)
+        environ = make_environ(self._origin, head.method, path, query, head.fields)
+        environ["SERVER_PROTOCOL"] = head.version
+        if authority:
+            environ["HTTP_HOST"] = authority
+        return environ
+
+    def _answer(self, environ: "WSGIEnvironment") -> None:
         answer: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
@@ -100,7 +131,7 @@ class Handler(WSGIRequestHandler):
         transport = disturbance.fault.transport
         if transport == "hang":
             # Until the client leaves, or the server is unmounted, which ends the connection.
-            self.connection.settimeout(None)
+            self._stream.wait_for(None)
             with contextlib.suppress(OSError), disturbance.waiting.ended_by(self._hang_up):
                 while self.connection.recv(65536):
                     pass
@@ -109,7 +140,7 @@ class Handler(WSGIRequestHandler):
             # Detached, as closing would wait for the files that were made of it, and send an ordinary end first.
             socket.close(self.connection.detach())
         elif transport == "cut_off":
-            self.wfile.write(octets[: -(length // 2 + 1)])
+            self._stream.write(octets[: -(length // 2 + 1)])
         elif transport == "dripping":
             self._drip(octets, disturbance.fault.delay, disturbance.waiting)
 
@@ -121,22 +152,22 @@ class Handler(WSGIRequestHandler):
         over = threading.Event()
         with waiting.ended_by(over.set):
             for octet in octets:
-                self.wfile.write(bytes([octet]))
+                self._stream.write(bytes([octet]))
                 over.wait(delay)
 
-    def _read_body(self, environ: "WSGIEnvironment") -> bytes | None:
-        """Return the body, or None when it is too large. Raises ValueError where its end cannot be found."""
-        if environ.get("wsgi.input_terminated"):
-            body = self._read_chunks()
-            environ["CONTENT_LENGTH"] = str(len(body or b""))
-            return body
-        lengths = self.headers.get_all("Content-Length", ["0"])
-        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
-            raise ValueError(f"Content-Length is {', '.join(lengths)!r:.60}")
-        length = int(lengths[0])
-        return self.rfile.read(length) if length <= _MAX_BODY else None
+    def _read_body(self, environ: "WSGIEnvironment") -> bytes:
+        """Return the body. Raises _TooLarge, and ValueError where its end cannot be found."""
+        if "chunked" in _tokens(environ, "HTTP_TRANSFER_ENCODING"):
+            environ.pop("CONTENT_LENGTH", None)  # RFC 9112, section 6.3
+            return self._read_chunks()
+        length = environ.get("CONTENT_LENGTH", "0")
+        if not _LENGTH.fullmatch(length):
+            raise ValueError(f"Content-Length is {length!r:.60}")
+        if int(length) > _MAX_BODY:
+            raise _TooLarge
+        return self.rfile.read(int(length))
 
-    def _read_chunks(self) -> bytes | None:
+    def _read_chunks(self) -> bytes:
         """Read a chunked body (RFC 9112, section 7.1).
 
         werkzeug's DechunkedInput knows no extensions and no trailers, and when a large chunk is cut short
@@ -145,7 +176,7 @@ class Handler(WSGIRequestHandler):
         body = bytearray()
         while size := self._read_chunk_size():
             if len(body) + size > _MAX_BODY:
-                return None
+                raise _TooLarge
             body += self.rfile.read(size)
             if self.rfile.readline(3) != b"\r\n":
                 raise ValueError("a chunk has not the size announced")
@@ -161,7 +192,7 @@ class Handler(WSGIRequestHandler):
         return int(text, 16)
 
     def _send(self, status: str, headers: Iterable[tuple[str, str]], payload: bytes, shown: str | None = None) -> None:
-        self.wfile.write(self._octets(status, headers, payload))
+        self._stream.write(self._octets(status, headers, payload))
         # Method and path as the server cleaned them: a client may have put its secret there.
         _LOG.debug("%s: %s", shown or "a request", status)
 
@@ -176,26 +207,25 @@ class Handler(WSGIRequestHandler):
             payload = b""
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + payload
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+    def _refuse(self, status: HTTPStatus, why: str) -> None:
         """Answer a request that is not HTTP, or too large, as JSON, and close."""
-        if code == HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
-            code = HTTPStatus.BAD_REQUEST  # the client's mistake; a 5xx may make it try again
-        self.close_connection = True
-        self.command = self.command or "GET"
-        self.path = getattr(self, "path", "")
-        reason = HTTPStatus(code)
-        response = json_response({"error": "invalid_request", "error_description": (message or reason.phrase)}, code)
-        self._send(f"{code} {reason.phrase}", response.headers.to_wsgi_list(), response.get_data())
+        response = json_response({"error": "invalid_request", "error_description": why}, status)
+        self._send(f"{status} {status.phrase}", response.headers.to_wsgi_list(), response.get_data())
         self._drain()
 
     def _drain(self) -> None:
         # To close with octets unread resets the connection, and the client may lose the answer.
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(0.5)
+            self._stream.wait_for(0.5)
             while self.connection.recv(65536):
                 pass
 
     def log(self, type: str, message: str, *args: Any) -> None:
         # werkzeug's log would print to the terminal, and show the query, where a client may have put its secret.
         _LOG.debug("the connection ended: %s", message.partition(":")[0])
+
+
+def _tokens(environ: "WSGIEnvironment", key: str) -> Collection[str]:
+    """Return the members of a comma-separated header (RFC 9110, section 5.6.1), in lower case."""
+    return [token.strip().lower() for token in environ[key].split(",")] if key in environ else ()

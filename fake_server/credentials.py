@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from fake_server.assertions import AssertionVerifier
@@ -19,14 +20,12 @@ BASIC_DECODINGS = ("either", "form", "raw")
 _CREDENTIAL_PARAMETERS = ("client_id", "client_secret")
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(NamedTuple):
     client_id: str
     client_secret: str
 
 
-@dataclass(frozen=True)
-class _Presented:
+class _Presented(NamedTuple):
     """Hold the credentials of a request; Basic may have two right readings, the body has one.
 
     `as_sent` is what came before anything was form-decoded.
@@ -37,8 +36,7 @@ class _Presented:
     as_sent: _Pair
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(NamedTuple):
     """Say which client a request proved to be, and by which method."""
 
     client: RegisteredClient

@@ -1,8 +1,7 @@
 """The form in a request's body, as the token endpoint and its siblings take it (RFC 6749, section 3.2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -10,17 +9,16 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request
 
 from fake_server.diagnoses import why_missing_parameter
+from fake_server.environ import BODY, UNDERSCORED
 from fake_server.refusals import Reason, Refusal, said
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["FORM", "MAX_BODY", "UNDERSCORED", "Form", "FormRequest", "read_body", "read_form"]
+__all__ = ["FORM", "MAX_BODY", "Form", "FormRequest", "read_body", "read_form"]
 
 _ASCII = bytes(range(128))
 MAX_BODY = 64 * 1024
-# Where a listener keeps the names of headers with an underscore, which no WSGI server hands on.
-UNDERSCORED = "fake_server.underscored_headers"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -33,13 +31,20 @@ class FormRequest(Request):
             self.query_string = quote(self.query_string, safe=_ASCII).encode()
 
     @cached_property
+    def body(self) -> bytes:
+        """The body, as a door has read it, or from the stream. Raises HTTPException as `get_data` does."""
+        body: bytes | None = self.environ.get(BODY)
+        if body is not None and self.environ["CONTENT_LENGTH"] == str(len(body)):
+            return body
+        return self.get_data(cache=True)
+
+    @cached_property
     def pairs(self) -> list[tuple[str, str]]:
-        """The names and values in their order. Raises UnicodeDecodeError, and HTTPException as `get_data` does."""
-        return parse_qsl(self.get_data(cache=True).decode(), keep_blank_values=True, errors="strict")
+        """The names and values in their order. Raises UnicodeDecodeError, and HTTPException as `body` does."""
+        return parse_qsl(self.body.decode(), keep_blank_values=True, errors="strict")
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """Hold the parameters of a body, and what tells why one is not there: the body's text and the query's names."""
 
     parameters: Mapping[str, str]
@@ -88,17 +93,21 @@ def _check_content_type(request: Request) -> None:
 
 def read_body(request: Request) -> bytes:
     """Return the body, and keep it in the request. Raises Refusal when it is cut short."""
+    return _complete(lambda: request.get_data(cache=True))
+
+
+def _complete(read: Callable[[], bytes]) -> bytes:
     try:
-        return request.get_data(cache=True)
+        return read()
     except ClientDisconnected as error:
         raise Refusal(Reason.BODY_CUT_SHORT, "the body ended before its Content-Length was reached") from error
 
 
-def _read_text(request: Request) -> str:
+def _read_text(request: FormRequest) -> str:
     # One octet more than allowed: werkzeug cuts a body without Content-Length off at its limit, and says nothing.
     request.max_content_length = MAX_BODY + 1
     try:
-        body = read_body(request)
+        body = _complete(lambda: request.body)
         if len(body) > MAX_BODY:
             raise RequestEntityTooLarge
         return body.decode()

@@ -1,5 +1,6 @@
 """JSON Web Tokens in their compact form (RFC 7515, section 7.1), signed and verified by joserfc."""
 
+import base64
 import json
 import re
 import sys
@@ -37,7 +38,14 @@ compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 def sign(header: Mapping[str, Any], claims: Claims, key: SigningKey) -> str:
     """Return a JWT; the algorithm is the header's."""
-    return jws.serialize_compact(dict(header), compact_json(claims), key, registry=_SIGNING)
+    # joserfc signs; its own serialization looks at each header and key anew, which are the server's own here.
+    signing_input = b".".join(_base64url(compact_json(part).encode()) for part in (dict(header), claims))
+    signature = _SIGNING.get_alg(header["alg"]).sign(signing_input, key)
+    return b".".join((signing_input, _base64url(signature))).decode()
+
+
+def _base64url(octets: bytes) -> bytes:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=")
 
 
 def verify(value: str, find_key: Callable[[Mapping[str, Any]], SigningKey], algs: Collection[str]) -> Claims:

@@ -36,7 +36,6 @@ class _Asked(NamedTuple):
 
     - `is_form`: the body is announced as a form, and is UTF-8.
     - `form`: None where the body is no form, or cannot be read; `parameters` are those of it that have a value.
-    - `are_bearer`: of each part of the Authorization header, whether it is a right Bearer one.
     - `basic`: what Basic credentials decode to: empty where they do not, None where there are none.
     - `is_raw`: Basic credentials are a client's, and not form-encoded where they had to be.
     """
@@ -47,13 +46,17 @@ class _Asked(NamedTuple):
     is_form: bool
     form: Sequence[tuple[str, str]] | None
     parameters: Mapping[str, str]
-    are_bearer: Sequence[bool]
     basic: str | None
     is_raw: bool
 
     @property
     def is_token_request(self) -> bool:
         return self.method == "POST" and self.form is not None
+
+    @property
+    def are_bearer(self) -> Sequence[bool]:
+        """Tell of each part of the Authorization header whether it is a right Bearer one."""
+        return [] if self.authorization is None else list(map(_is_bearer, self.authorization.split(",")))
 
     @property
     def token_places(self) -> int:
@@ -83,7 +86,7 @@ def _has_no_proof(asked: _Asked) -> bool:
 
 def _repeats_a_parameter(asked: _Asked) -> bool:
     pairs = asked.form or ()
-    return len({name for name, _ in pairs}) < len(pairs) or any(len(values) > 1 for _, values in asked.query.lists())
+    return len({name for name, _ in pairs}) < len(pairs) or len(asked.query) < sum(map(len, asked.query.listvalues()))
 
 
 def _is_no_form(asked: _Asked) -> bool:
@@ -189,11 +192,10 @@ def bent_rules(
         is_form=is_form,
         form=form,
         parameters={name: value for name, value in form or () if value},
-        are_bearer=[] if authorization is None else list(map(_is_bearer, authorization.split(","))),
         basic=basic,
         is_raw=not reads_raw and _is_raw(basic or "", clients),
     )
-    return tuple(str(rule) for rule in rules if rule.is_bent(asked))
+    return tuple([str(rule) for rule in rules if rule.is_bent(asked)])
 
 
 def _read_form(request: FormRequest) -> tuple[bool, Sequence[tuple[str, str]] | None]:

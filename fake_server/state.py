@@ -1,6 +1,6 @@
 """What one server holds: all its endpoints read and write this, and nothing else."""
 
-import contextlib
+import datetime
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,14 +28,14 @@ __all__ = ["Issued", "ServerState"]
 
 
 class Issued(NamedTuple):
-    """Hold a token, what was granted by it, and when it ends, in Unix seconds, where it says so.
+    """Hold a token, what was granted by it, and when it ends, aware UTC, where it says so.
 
     Its own `exp` counts: with claims of the test's, it may not be what `expires_in` tells.
     """
 
     value: str
     grant: Grant
-    ends_at: float | None
+    ends_at: datetime.datetime | None
 
 
 @dataclass
@@ -154,8 +154,9 @@ class ServerState:
             raise Refusal(Reason.TOKEN_OF_DISABLED_CLIENT, f"the token's client {client.client_id!r} is disabled")
 
 
-def _end_of(claims: Claims) -> float | None:
-    with contextlib.suppress(ValueError):
+def _end_of(claims: Claims) -> datetime.datetime | None:
+    try:
         end = numeric_date(claims, "exp")
-        return None if end is None else utc(end).timestamp()
-    return None
+        return None if end is None else utc(end)
+    except ValueError:
+        return None

@@ -83,7 +83,7 @@ def _issue(
 
 
 def _answer_grant(state: ServerState, request: FormRequest, issued: Issued, seen: dict[str, Any]) -> Response:
-    record(state, request, "token", 200, token_id=fingerprint(issued.value), token_ends=issued.ends_at, **seen)
+    record(state, request, "token", 200, token_id=fingerprint(issued.value), token_expires_at=issued.ends_at, **seen)
     members = state.dialect.token_response(issued.grant, issued.value)
     return answer_in_dialect(state, members, 200, state.dialect.token_headers)
 

@@ -4,7 +4,7 @@ import http.client
 import io
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import responses
@@ -13,7 +13,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutErr
 
 from fake_server import AuthorizationServer, TransportFault
 from fake_server.disturbance import PATIENCE
-from fake_server.form import UNDERSCORED
+from fake_server.environ import environ_of_origin, make_environ, put_body
 
 __all__ = ["Entrance"]
 
@@ -49,35 +49,21 @@ class Entrance(responses.BaseResponse):
         return _as_urllib3(status, headers, body[: int(len(body) * sent)], request)
 
     def _environ(self, request: requests.PreparedRequest, timeout: float | None) -> dict[str, Any]:
-        parts = urlsplit(str(request.url))
-        body = _octets(request.body)
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(self._server.path_of(str(request.url)) or "").decode("latin-1"),
-            "QUERY_STRING": parts.query,
-            "SERVER_NAME": parts.hostname or "",
-            "SERVER_PORT": str(parts.port or (80 if parts.scheme == "http" else 443)),
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": parts.netloc.rpartition("@")[2],
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": parts.scheme,
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.input_terminated": True,
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "CONTENT_LENGTH": str(len(body)),
-            UNDERSCORED: [name for name in request.headers if "_" in name],
-        }
+        url = str(request.url)
+        parts = urlsplit(url)
+        headers = {"Host": parts.netloc.rpartition("@")[2], **request.headers}
+        fields = [
+            (name, value.decode("latin-1") if isinstance(value, bytes) else value)
+            for name, value in headers.items()
+            if name.lower() != "content-length"
+        ]
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        origin = environ_of_origin(parts.scheme, parts.hostname or "", port)
+        path = self._server.path_of(url) or ""
+        environ = make_environ(origin, str(request.method), path, parts.query, fields)
+        put_body(environ, _octets(request.body))
         if timeout is not None:
             environ[PATIENCE] = timeout
-        for name, value in request.headers.items():
-            if "_" not in name and name.lower() != "content-length":
-                key = name.upper().replace("-", "_")
-                text = value.decode("latin-1") if isinstance(value, bytes) else value
-                environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
         return environ
 
 

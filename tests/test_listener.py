@@ -143,8 +143,12 @@ def test_connection_is_kept_even_after_a_body_that_nobody_read(listener: Listene
 
 @pytest.mark.parametrize(
     ("line", "headers"),
-    [("GET {} HTTP/1.1", "Connection: close"), ("GET {} HTTP/1.0", "X: y")],
-    ids=["asked-for", "http-1.0"],
+    [
+        ("GET {} HTTP/1.1", "Connection: close"),
+        ("GET {} HTTP/1.1", "Connection: TE, Close"),
+        ("GET {} HTTP/1.0", "X: y"),
+    ],
+    ids=["asked-for", "in-a-list", "http-1.0"],
 )
 @pytest.mark.usefixtures("server")
 def test_connection_is_closed(listener: Listener, line: str, headers: str) -> None:
@@ -152,6 +156,13 @@ def test_connection_is_closed(listener: Listener, line: str, headers: str) -> No
 
     assert statuses(answer) == [200]
     assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.usefixtures("server")
+def test_connection_of_http_1_0_is_kept_where_the_client_asks_for_it(listener: Listener) -> None:
+    first = f"GET {JWKS} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n".encode()
+
+    assert statuses(exchange(listener, first + request())) == [200, 400]
 
 
 @pytest.mark.usefixtures("server")
@@ -252,6 +263,14 @@ BAD: list[Any] = [
     pytest.param(request(FORM, LENGTH, "Authorization: Basic \0", body=BODY), [401], id="nul-in-header"),
     pytest.param(request(BASIC, FORM, "X\0: y", LENGTH, body=BODY), [400], id="nul-in-header-name"),
     pytest.param(request(BASIC, FORM, "nothing", LENGTH, body=BODY), [400], id="header-without-colon"),
+    pytest.param(request(BASIC, FORM, ": nameless", LENGTH, body=BODY), [400], id="header-without-name"),
+    pytest.param(request(BASIC, FORM, "X : y", LENGTH, body=BODY), [400], id="blank-before-colon"),
+    pytest.param(request(BASIC, FORM, "X: y", " folded", LENGTH, body=BODY), [400], id="folded-header"),
+    pytest.param(request(BASIC, FORM, "X: y\rz", LENGTH, body=BODY), [400], id="bare-carriage-return"),
+    pytest.param(request(BASIC, FORM, FORM, LENGTH, body=BODY), [400], id="two-content-types"),
+    pytest.param(
+        request(BASIC, FORM, LENGTH).replace(b"\r\n", b"\n") + BODY, [200], id="lines-that-end-in-a-line-feed-alone"
+    ),
     pytest.param(request(line="GET /as/\xff HTTP/1.1"), [404], id="not-utf-8-in-path"),
     pytest.param(request(line="GET /as/%FF HTTP/1.1"), [404], id="encoded-not-utf-8-in-path"),
     pytest.param(request(FORM, LENGTH, "Authorization: Basic \xff\xfe", body=BODY), [401], id="not-utf-8-in-header"),
@@ -260,6 +279,11 @@ BAD: list[Any] = [
         chunked(b"a;x=y\r\n" + BODY[:10] + b"\r\n22\r\n" + BODY[10:] + b"\r\n0\r\nTrailer: x\r\n\r\n"),
         [200],
         id="chunked-with-extension-and-trailer",
+    ),
+    pytest.param(
+        request(BASIC, FORM, "Content-Length: 3", "Transfer-Encoding: chunked") + b"2c\r\n" + BODY + b"\r\n0\r\n\r\n",
+        [200],
+        id="chunked-with-a-length",
     ),
     pytest.param(chunked(b"0\r\n\r\n"), [400], id="chunked-and-empty"),
     pytest.param(chunked(b"xyz\r\n"), [400], id="chunk-size-not-a-number"),
@@ -375,6 +399,26 @@ def test_client_that_sends_nothing_more_is_let_go(
     monkeypatch.setattr("fake_server.connection.Handler.timeout", 0.01)
 
     assert statuses(exchange(listener, octets)) == expected
+
+
+@pytest.mark.usefixtures("client")
+def test_client_that_does_not_read_its_answer_is_let_go(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fake_server.connection.Handler.timeout", 0.01)
+    server.api.get("/", lambda request, claims: Response(bytes(32 * 1024 * 1024)))
+    path = "/as" + server.api.url.partition("/as")[2]
+
+    with connect(listener) as connection:
+        connection.sendall(f"GET {path}/ HTTP/1.1\r\nAuthorization: Bearer {server.mint()}\r\n\r\n".encode())
+        for thread in threading.enumerate():
+            if thread.name == "fake_server-connection":
+                thread.join(timeout=5)
+                assert not thread.is_alive()
+
+    listener.stop()
+    assert capfd.readouterr() == ("", "")
+    assert server.journal[-1].status == 200
 
 
 @pytest.mark.usefixtures("client")

@@ -8,12 +8,12 @@ client's, bad assertions) is answered as RFC 6749 has it. Headers that carry an 
 
 import datetime
 import functools
-import secrets
 import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fake_server.dialects.dialect import Dialect, no_challenge
+from fake_server.dialects.identifiers import random_text
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
 
@@ -97,7 +97,7 @@ _HEADERS = {
 
 
 def _new_token_id() -> str:
-    return secrets.token_urlsafe(16)
+    return random_text(16)
 
 
 def _jwt_header(kid: str, alg: str) -> Members:
@@ -113,12 +113,12 @@ def _claims(tenant: str, grant: Grant) -> Members:
         "iat": grant.issued_at,
         "nbf": grant.issued_at,
         "exp": grant.expires_at,
-        "aio": secrets.token_urlsafe(30),
+        "aio": random_text(30),
         "azp": grant.client_id,
         "azpacr": "2" if grant.client_auth == "private_key_jwt" else "1",
         "idp": grant.issuer,
         "oid": principal,
-        "rh": f"1.{secrets.token_urlsafe(30)}.",
+        "rh": f"1.{random_text(30)}.",
         **({"roles": list(grant.scopes)} if grant.scopes else {}),
         "sub": principal,
         "tid": tenant,

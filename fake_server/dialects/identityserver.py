@@ -9,9 +9,9 @@ another client's) is answered as the RFCs have it, and so is what `sam` makes of
 """
 
 import datetime
-import secrets
 
 from fake_server.dialects.dialect import Dialect, no_challenge
+from fake_server.dialects.identifiers import random_hex
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
 
@@ -156,7 +156,7 @@ def _introspection(token: Members, _client_id: str | None, scopes: tuple[str, ..
 
 
 def _new_token_id() -> str:
-    return secrets.token_hex(16).upper()
+    return random_hex(16).upper()
 
 
 SAM = Dialect(

@@ -7,11 +7,11 @@ assertion's other faults than those below, the value of WWW-Authenticate, a 200'
 """
 
 import datetime
-import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from fake_server.dialects.dialect import Dialect
+from fake_server.dialects.identifiers import random_text
 from fake_server.dialects.rfc6749 import oauth
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members
 from fake_server.refusals import Reason
@@ -25,7 +25,7 @@ def _body(answer: ErrorAnswer, _now: datetime.datetime) -> Members:
         "errorCode": answer.error,
         "errorSummary": answer.description,
         "errorLink": answer.error,
-        "errorId": "oae" + secrets.token_urlsafe(16),
+        "errorId": "oae" + random_text(16),
         "errorCauses": [],
     }
 
@@ -86,7 +86,7 @@ _ERRORS: Mapping[Reason, ErrorAnswer] = MappingProxyType(
 
 
 def _new_token_id() -> str:
-    return "AT." + secrets.token_urlsafe(32)
+    return "AT." + random_text(32)
 
 
 def _jwt_header(kid: str, alg: str) -> Members:

@@ -5,10 +5,10 @@ revocation RFC 7009's and the metadata RFC 8414's.
 """
 
 import datetime
-import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from fake_server.dialects.identifiers import random_text
 from fake_server.dialects.terms import ErrorAnswer, Grant, Members, ServerFacts
 from fake_server.refusals import Reason
 
@@ -95,7 +95,7 @@ ERRORS: Mapping[Reason, ErrorAnswer] = MappingProxyType(
 
 def new_token_id() -> str:
     """Return an id that no other token has."""
-    return secrets.token_urlsafe(24)
+    return random_text(24)
 
 
 def jwt_header(kid: str, alg: str) -> Members:
