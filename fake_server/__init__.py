@@ -1,38 +1,19 @@
 """A fake OAuth 2.0 authorization server for client credentials, and a protected API that takes its tokens."""
 
-from fake_server.api import ProtectedApi
-from fake_server.app import create_app
-from fake_server.clients import RegisteredClient
-from fake_server.clock import Clock
-from fake_server.dialects import DIALECTS, Dialect, ErrorAnswer, Grant, entra_tenant
-from fake_server.fault_queue import ArmedFault
-from fake_server.faults import FAULTS, Fault, TransportFault
-from fake_server.journal import Exchange
-from fake_server.listener import Listener
-from fake_server.options import OptionError, Options
-from fake_server.refusals import Reason, Refusal
-from fake_server.server import AuthorizationServer, Credentials
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "DIALECTS",
-    "FAULTS",
-    "ArmedFault",
-    "AuthorizationServer",
-    "Clock",
-    "Credentials",
-    "Dialect",
-    "ErrorAnswer",
-    "Exchange",
-    "Fault",
-    "Grant",
-    "Listener",
-    "OptionError",
-    "Options",
-    "ProtectedApi",
-    "Reason",
-    "Refusal",
-    "RegisteredClient",
-    "TransportFault",
-    "create_app",
-    "entra_tenant",
-]
+if TYPE_CHECKING:
+    from fake_server.public import *  # noqa: F403  # its __all__ says which
+
+
+def __getattr__(name: str) -> Any:
+    # Late: who makes keys can begin before the rest is loaded, which takes as long as a key does.
+    public = importlib.import_module("fake_server.public")
+    if name != "__all__" and name not in public.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(public, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__getattr__("__all__")]

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from fake_server.diagnoses import why_not_bearer, why_two_tokens
@@ -17,6 +16,7 @@ from fake_server.refusals import Reason, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from werkzeug.routing import Map
 
 __all__ = ["CHALLENGES", "Answer", "MadeResponse", "ProtectedApi", "bearer_token", "json_response", "sendable"]
 
@@ -144,7 +144,7 @@ class ProtectedApi:
         self.required_scope = required_scope
         self._lock = threading.Lock()
         self._routes: dict[tuple[str, str], Answer] = {}
-        self._map = Map()
+        self._map: Map | None = None
 
     def __repr__(self) -> str:
         return f"<ProtectedApi {self.url}, {len(self._routes)} routes>"
@@ -178,6 +178,8 @@ class ProtectedApi:
             raise ValueError("a callable makes the whole answer: pass no json, status or headers beside it")
         elif not callable(answer):
             raise TypeError(f"the answer, a {type(answer).__name__}, cannot be called; pass data as json=...")
+        from werkzeug.routing import Map, Rule  # late: a suite that only gets tokens does without
+
         key = (method.upper(), rule)
         with self._lock:
             # The latest first: it wins over one that is there for the same paths.
@@ -212,6 +214,8 @@ class ProtectedApi:
     def respond(self, request: Request, path: str, claims: Claims) -> Response:
         """Return the answer to an authorized request for a path below the API's URL."""
         try:
+            if self._map is None:
+                raise NotFound
             endpoint, variables = self._map.bind("").match(path, request.method)
         except NotFound:
             return json_response({"method": request.method, "path": path, "claims": claims})

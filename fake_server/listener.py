@@ -130,12 +130,19 @@ class Listener:
     """Listen on a socket and serve any number of authorization servers, mounted while it runs.
 
     `with Listener() as listener: server = listener.serve(Options(...))`. Port 0 takes a free one. Servers
-    share one signing key, made once, until they rotate it. With `tls` it speaks https, by a certificate of
-    that authority. Raises ValueError for what is no host or port; a host that other machines can reach is warned of
-    at the start.
+    share one signing key, made once, until they rotate it; so do listeners with the same `keys`. With `tls` it speaks
+    https, by a certificate of that authority. Raises ValueError for what is no host or port; a host that other machines
+    can reach is warned of at the start.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, tls: "CertificateAuthority | None" = None) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: "CertificateAuthority | None" = None,
+        keys: KeySource | None = None,
+    ) -> None:
         if not isinstance(host, str) or not _HOST.fullmatch(host):
             raise ValueError(f"host={host!r} cannot be used: it takes an address, such as 127.0.0.1")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
@@ -147,7 +154,7 @@ class Listener:
         self._tls = tls
         self._host = host
         self._port = port
-        self._keys = KeySource()
+        self._keys = keys or KeySource()
         self._mounts: dict[str, AuthorizationServer] = {}
         self._running: tuple[_Server, threading.Thread] | None = None
         self._shut: socket.socket | None = None

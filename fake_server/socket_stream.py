@@ -43,9 +43,6 @@ class SocketStream(io.RawIOBase):
         except BlockingIOError as error:
             raise TimeoutError("timed out") from error
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, octets: "ReadableBuffer") -> int:
         try:
             self._connection.sendall(octets)

@@ -13,6 +13,7 @@ from pytest_sc_auth.environment import CA_VARIABLES, HeldVariables, without_prox
 
 if TYPE_CHECKING:
     from fake_server import AuthorizationServer, Credentials, Listener, Options
+    from fake_server.keys import KeySource
     from fake_server.tls import CertificateAuthority
     from pytest_sc_auth.interception import Interception
 
@@ -91,6 +92,7 @@ class ServerFactory:
         """
         check_fake_server()
         _check_sockets()
+        self._keys.prepare()  # first of all: one is made while the rest is loaded
         chosen = self._choose(options) if options else self._suites_own
         with self._lock:
             server = self._find_listener(chosen.tls).serve(chosen, path=path)
@@ -120,10 +122,16 @@ class ServerFactory:
             from fake_server import Listener
 
             port = self._port if tls is self._suites_own.tls else 0
-            listener = Listener(port=port, tls=self._find_authority() if tls else None)
+            listener = Listener(port=port, tls=self._find_authority() if tls else None, keys=self._keys)
             listener.start()
             self._listeners[tls] = listener
         return self._listeners[tls]
+
+    @functools.cached_property
+    def _keys(self) -> "KeySource":
+        from fake_server.keys import KeySource
+
+        return KeySource()
 
     def _find_authority(self) -> "CertificateAuthority":
         if self._authority is None:

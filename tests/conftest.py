@@ -39,10 +39,9 @@ def keys() -> KeySource:
 
 
 @pytest.fixture
-def listener(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+def listener(keys: KeySource) -> Iterator[Listener]:
     """A listener that runs, and whose key is made already."""
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
-    with Listener() as listener:
+    with Listener(keys=keys) as listener:
         yield listener
 
 

@@ -25,10 +25,9 @@ ENDPOINTS = pytest.mark.parametrize("endpoint", ["token", "api"])
 
 
 @pytest.fixture
-def listener(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+def listener(keys: KeySource) -> Iterator[Listener]:
     """A listener that runs, whose key is made already; no thread of its connections is left at the end."""
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
-    with Listener() as listener:
+    with Listener(keys=keys) as listener:
         yield listener
     assert connection_threads() == []
 

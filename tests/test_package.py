@@ -35,3 +35,7 @@ def test_nothing_of_ours_is_public_but_what_is_listed(package: ModuleType) -> No
 def test_unknown_attribute_is_an_attribute_error(package: ModuleType) -> None:
     with pytest.raises(AttributeError, match=f"^module '{package.__name__}' has no attribute 'no_such_name'$"):
         package.no_such_name  # noqa: B018
+
+
+def test_names_that_come_late_are_offered_all_the_same() -> None:
+    assert set(fake_server.__all__) <= set(dir(fake_server))

@@ -211,10 +211,9 @@ def test_A05_but_identityserver_reads_the_first(new_server: NewServer, dialect: 
     assert outcome(ask(server, TWICE["body"], auth=("smart-client", "wrong"))) == (400, "invalid_client")
 
 
-def test_A07_server_with_tls_answers_nobody_without(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
+def test_A07_server_with_tls_answers_nobody_without(keys: KeySource) -> None:
     authority = CertificateAuthority()
-    with contextlib.closing(authority), Listener(tls=authority) as listener, requests.Session() as session:
+    with contextlib.closing(authority), Listener(tls=authority, keys=keys) as listener, requests.Session() as session:
         session.trust_env, session.verify = False, authority.ca_file
         server = listener.serve(Options(dialect="rfc6749", tls=True))
         server.register(*BASIC)

@@ -30,11 +30,10 @@ def authority() -> Iterator[CertificateAuthority]:
 
 
 @pytest.fixture
-def listener(authority: CertificateAuthority, keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+def listener(authority: CertificateAuthority, keys: KeySource) -> Iterator[Listener]:
     """A listener for https, which leaves no thread behind."""
-    monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
     before = set(threading.enumerate())
-    with Listener(tls=authority) as listener:
+    with Listener(tls=authority, keys=keys) as listener:
         yield listener
     assert set(threading.enumerate()) <= before
 
