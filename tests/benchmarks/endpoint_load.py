@@ -153,13 +153,14 @@ def processes(short: bool) -> list[Figure]:
     _need_wrk()
     if find_spec("gunicorn") is None:
         raise Missing("gunicorn (pip install '.[test]')")
+    many = _CONNECTIONS[-1]  # few may all be taken by one of the processes, and kept
     with _gunicorn(2) as two, _gunicorn(1) as one:
         for url in (two, one):
-            _load(url, 8, 1)  # their start is not measured
-        rates = take_turns(1 if short else 7, {"two": lambda: _load(two, 8, 2), "one": lambda: _load(one, 8, 2)})
+            _load(url, many, 1)  # their start is not measured
+        rates = take_turns(1 if short else 7, {"two": lambda: _load(two, many, 2), "one": lambda: _load(one, many, 2)})
     return [
         Figure(
-            what="tokens a second by gunicorn with 2 workers, against 1",
+            what=f"tokens a second by gunicorn with 2 workers and {many} connections, against 1 worker",
             measured=rates["two"] / rates["one"],
             limit=1.5,
             at_most=False,

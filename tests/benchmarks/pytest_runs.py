@@ -1,12 +1,13 @@
 """What whole runs of pytest cost: an empty one, one with many tests, one with a single token."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,18 +68,23 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _run(source: str, count: int, *arguments: str) -> Callable[[], float]:
-    """Return what runs a test so many times in a process of its own, and gives the seconds that this took."""
-    folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
-    (folder / "test_it.py").write_text(source + _PARAMETRIZE.format(count=count), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *(arguments or _PLUGINS), "test_it.py"]
+def _run(folder: Path, source: str, arguments: Sequence[str]) -> float:
+    """Run one test in a process of its own, and return the seconds that this took."""
+    folder.mkdir(exist_ok=True)
+    (folder / "test_it.py").write_text(source + _PARAMETRIZE.format(count=1), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *arguments, "test_it.py"]
+    begin = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begin
 
-    def run() -> float:
-        begin = time.perf_counter()
-        subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - begin
 
-    return run
+def _runs(rounds: int, variants: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, float]:
+    """Return the medians of whole runs, in seconds; each variant is a test's source and pytest's arguments."""
+    with tempfile.TemporaryDirectory() as name:
+        return take_turns(
+            rounds,
+            {kind: functools.partial(_run, Path(name) / kind, *variant) for kind, variant in variants.items()},
+        )
 
 
 def _need_httpserver() -> None:
@@ -88,12 +94,8 @@ def _need_httpserver() -> None:
 
 def empty_run(short: bool) -> list[Figure]:
     """Measure the plugin's part in a run that does not use it."""
-    medians = take_turns(
-        3 if short else 40,
-        {
-            "with": _run("def test_it(number): pass", 1, "-ppytest_sc_auth.plugin"),
-            "without": _run("def test_it(number): pass", 1, "-pno:sc_auth"),
-        },
+    medians = _runs(
+        3 if short else 40, {"with": (_PLAIN, ["-ppytest_sc_auth.plugin"]), "without": (_PLAIN, ["-pno:sc_auth"])}
     )
     what = "an empty run with the plugin, against one without"
     return [Figure.of_times(what, medians["with"], medians["without"], 1.01)]
@@ -140,6 +142,6 @@ def token_test(short: bool) -> list[Figure]:
 def one_token_run(short: bool) -> list[Figure]:
     """Measure a run of one test that gets one token, start to end."""
     _need_httpserver()
-    medians = take_turns(3 if short else 25, {"ours": _run(_OUR_TOKEN, 1), "theirs": _run(_THEIR_TOKEN, 1)})
+    medians = _runs(3 if short else 25, {"ours": (_OUR_TOKEN, _PLUGINS), "theirs": (_THEIR_TOKEN, _PLUGINS)})
     what = "a run of one test that gets a token, against `httpserver`"
     return [Figure.of_times(what, medians["ours"], medians["theirs"], 1.25)]
