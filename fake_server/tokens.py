@@ -1,11 +1,8 @@
 """The tokens that a server issues, verifies and ends (RFC 7519, RFC 6750)."""
 
-import hashlib
-import json
 import math
 import secrets
 import threading
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +13,7 @@ from fake_server.clock import Clock
 from fake_server.diagnoses import why_cut_signature, why_no_jwt
 from fake_server.jose import Claims
 from fake_server.keys import SigningKey, SigningKeys
+from fake_server.opaque_tokens import OpaqueTokens, digest
 from fake_server.refusals import Reason, Refusal, said
 
 __all__ = ["TokenStore", "fingerprint"]
@@ -26,12 +24,7 @@ _STRAY = "does the code under test keep tokens in a module, from one test to the
 
 def fingerprint(value: str) -> str:
     """Return twelve hexadecimal digits that name a token and do not give it away."""
-    return _digest(value).hex()[:12]
-
-
-def _digest(value: str) -> bytes:
-    # 128 bits of it: no two tokens share them.
-    return hashlib.sha256(value.encode(errors="surrogatepass")).digest()[:16]
+    return digest(value).hex()[:12]
 
 
 class TokenStore:
@@ -48,7 +41,7 @@ class TokenStore:
         self._clock = clock
         self.issuer = issuer
         self.audience = audience
-        self._opaque: dict[bytes, bytes] | None = {} if token_format == "opaque" else None
+        self._opaque = OpaqueTokens() if token_format == "opaque" else None
         self._lock = threading.Lock()
         self._ended: dict[str, Reason] = {}
         self._latest_issued_at = -math.inf
@@ -64,10 +57,9 @@ class TokenStore:
                 self._issued_since.add(fingerprint(value))
         return value
 
-    def _keep(self, claims: Claims, issued: dict[bytes, bytes]) -> str:
+    def _keep(self, claims: Claims, issued: OpaqueTokens) -> str:
         value = secrets.token_urlsafe(32)
-        # As small as can be: nobody ever asks for most of them again.
-        issued[_digest(value)] = zlib.compress(jose.compact_json(claims).encode(), level=1)
+        issued.add(value, claims)
         return value
 
     def _sign(self, header: Mapping[str, Any], claims: Claims) -> str:
@@ -123,14 +115,13 @@ class TokenStore:
                 f"what came as a token, {len(value)} characters, is not a JWT: {why_no_jwt(value) or error}",
             ) from error
 
-    def _look_up(self, value: str, issued: Mapping[bytes, bytes]) -> Claims:
-        kept = issued.get(_digest(value))
-        if kept is None:
+    def _look_up(self, value: str, issued: OpaqueTokens) -> Claims:
+        claims = issued.get(value)
+        if claims is None:
             raise Refusal(
                 Reason.FOREIGN_TOKEN,
                 f"this server has issued no such token ({len(value)} characters came, its own have 43): {_STRAY}",
             )
-        claims: Claims = json.loads(zlib.decompress(kept))
         return claims
 
     def _find_key(self, header: Mapping[str, Any]) -> SigningKey:

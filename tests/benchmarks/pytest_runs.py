@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,13 +59,24 @@ def pytest_sessionfinish():
     medians = {kind: statistics.median(values[10:]) for kind, values in seconds.items()}
     pathlib.Path("medians.json").write_text(json.dumps(medians))
 """
-_PLUGINS = ("-ppytest_sc_auth.plugin", "-ppytest_httpserver.pytest_plugin")
 _PARAMETRIZE = "\nimport pytest\ntest_it = pytest.mark.parametrize('number', range({count}))(test_it)\n"
 
 
+def _only(*plugins: str) -> list[str]:
+    """Return the arguments by which pytest loads these plugins and no others that are installed.
+
+    It finds them as it always does: one that is named by `-p` would make it look for that one besides.
+    """
+    return [f"-pno:{entry.name}" for entry in entry_points(group="pytest11") if entry.name not in plugins]
+
+
+_BOTH = _only("sc_auth", "pytest_httpserver")
+
+
 def _environment() -> dict[str, str]:
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_PROXY": "127.0.0.1,localhost"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost"}
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # an installed package is compiled
+        environment.pop(name, None)
     return environment
 
 
@@ -94,9 +106,7 @@ def _need_httpserver() -> None:
 
 def empty_run(short: bool) -> list[Figure]:
     """Measure the plugin's part in a run that does not use it."""
-    medians = _runs(
-        3 if short else 40, {"with": (_PLAIN, ["-ppytest_sc_auth.plugin"]), "without": (_PLAIN, ["-pno:sc_auth"])}
-    )
+    medians = _runs(3 if short else 60, {"with": (_PLAIN, _only("sc_auth")), "without": (_PLAIN, _only())})
     what = "an empty run with the plugin, against one without"
     return [Figure.of_times(what, medians["with"], medians["without"], 1.01)]
 
@@ -113,7 +123,7 @@ def _per_test(short: bool, sources: dict[str, str]) -> dict[str, float]:
         for kind, source in sources.items():
             text = source + _PARAMETRIZE.format(count=50 if short else 2000)
             (folder / f"test_{kind}.py").write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *_PLUGINS]
+        command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *_BOTH]
         subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         medians = json.loads((folder / "medians.json").read_text(encoding="utf-8"))
     costs = {kind: medians[f"test_{kind}"] - medians["test_plain"] for kind in sources if kind != "plain"}
@@ -142,6 +152,6 @@ def token_test(short: bool) -> list[Figure]:
 def one_token_run(short: bool) -> list[Figure]:
     """Measure a run of one test that gets one token, start to end."""
     _need_httpserver()
-    medians = _runs(3 if short else 25, {"ours": (_OUR_TOKEN, _PLUGINS), "theirs": (_THEIR_TOKEN, _PLUGINS)})
+    medians = _runs(3 if short else 25, {"ours": (_OUR_TOKEN, _BOTH), "theirs": (_THEIR_TOKEN, _BOTH)})
     what = "a run of one test that gets a token, against `httpserver`"
     return [Figure.of_times(what, medians["ours"], medians["theirs"], 1.25)]
