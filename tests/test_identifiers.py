@@ -13,9 +13,9 @@ _FORK = """
 import os
 from fake_server.dialects.identifiers import random_text
 child = os.fork()
-print(random_text(8), flush=True)
 if child:
-    os.waitpid(child, 0)
+    os.waitpid(child, 0)  # or the two lines might come as one
+print(random_text(8), flush=True)
 """
 
 
