@@ -692,6 +692,23 @@ def test_opaque_token_ends_as_others_do(
     assert opaque.api_requests[0].reason is reason
 
 
+@pytest.mark.parametrize("signing_alg", ["opaque", "ES256"])
+def test_early_tokens_are_remembered_however_many_follow(keys: KeySource, signing_alg: str) -> None:
+    kind: dict[str, Any] = {"token_format": "opaque"} if signing_alg == "opaque" else {"signing_alg": signing_alg}
+    server = AuthorizationServer(Options(dialect="rfc6749", **kind), keys=keys)
+    server.register()
+    good, revoked, expired = early = [server.mint() for _ in range(3)]
+    server.revoke(revoked)
+    server.expire(expired)
+
+    for _ in range(200):
+        server.expire(server.mint())
+
+    assert [call(server, token).status_code for token in early] == [200, 401, 401]
+    assert [entry.reason for entry in server.api_requests] == [None, Reason.REVOKED_TOKEN, Reason.EXPIRED_TOKEN]
+    assert call(server, good).status_code == 200
+
+
 def test_opaque_token_outlives_a_rotation_of_keys(opaque: AuthorizationServer) -> None:
     token = opaque.mint()
 
