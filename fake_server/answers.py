@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from fake_server.api import MadeResponse, json_response
+from fake_server.api import json_response, made_response
 from fake_server.form import FormRequest
 from fake_server.jose import compact_json
 from fake_server.refusals import Reason, Refusal, clip
@@ -33,10 +33,7 @@ def answer_in_dialect(
 ) -> Response:
     """Return a response with these members; without any, it has no body."""
     text = compact_json(members) if members else ""
-    response = MadeResponse(text, status, headers, content_type=state.dialect.content_type)
-    if not text:
-        del response.headers["Content-Type"]
-    return response
+    return made_response(text, status, state.dialect.content_type, headers)
 
 
 def answer_refusal(state: ServerState, request: FormRequest, endpoint: str, refusal: Refusal, **asked: Any) -> Response:

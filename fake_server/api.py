@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from werkzeug.routing import Map
 
-__all__ = ["CHALLENGES", "Answer", "MadeResponse", "ProtectedApi", "bearer_token", "json_response", "sendable"]
+__all__ = ["CHALLENGES", "Answer", "ProtectedApi", "bearer_token", "json_response", "made_response", "sendable"]
 
 # A callable gets the request and the token's claims, and the rule's variables by name.
 Answer = Callable[..., Any]
@@ -101,17 +101,26 @@ def _other_places(request: Request) -> Mapping[str, Mapping[str, str]]:
 
 def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with these members as compact JSON."""
-    return MadeResponse(compact_json(members), status, headers, content_type="application/json")
+    return made_response(compact_json(members), status, "application/json", headers)
 
 
-class MadeResponse(Response):
+def made_response(text: str, status: int, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with this text; an empty one has no type."""
+    body = text.encode()
+    named = [("Content-Type", content_type)] if body else []
+    return _MadeResponse([body], status, [*named, ("Content-Length", str(len(body))), *(headers or {}).items()])
+
+
+class _MadeResponse(Response):
     """A response of one text whose headers are complete when it is made: most are sent as they are."""
+
+    default_mimetype = None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or not self.is_sequence:
             return super().__call__(environ, start_response)
         start_response(self.status, self.headers.to_wsgi_list())
-        return [self.get_data()]
+        return self.response  # type: ignore[return-value]
 
 
 def sendable(response: Response) -> Response:
@@ -231,9 +240,7 @@ def _canned(json: Any, status: int, headers: Mapping[str, str]) -> Answer:
     text = "" if json is None else compact_json(json)
 
     def answer(*_: Any, **_variables: Any) -> Response:
-        response = Response(text, status, content_type="application/json")
-        if not text:
-            del response.headers["Content-Type"]
+        response = made_response(text, status, "application/json")
         response.headers.update(headers)
         return response
 

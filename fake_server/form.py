@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote
 
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request
@@ -19,6 +20,7 @@ __all__ = ["FORM", "MAX_BODY", "Form", "FormRequest", "read_body", "read_form"]
 
 _ASCII = bytes(range(128))
 MAX_BODY = 64 * 1024
+_NOTHING: MultiDict[str, str] = ImmutableMultiDict()
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -29,6 +31,11 @@ class FormRequest(Request):
         super().__init__(environ)
         if not self.query_string.isascii():  # werkzeug raises for what a client should have percent-encoded
             self.query_string = quote(self.query_string, safe=_ASCII).encode()
+
+    @property
+    def query(self) -> MultiDict[str, str]:
+        """The parameters of the query, which most requests do not have."""
+        return self.args if self.query_string else _NOTHING
 
     @cached_property
     def body(self) -> bytes:
@@ -78,7 +85,7 @@ def read_form(request: FormRequest, *, joins_duplicates: bool = False, refuses_n
             raise Refusal(Reason.DUPLICATED_PARAMETER, f"the body has {said(name)} {times} times; {way}")
         parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     present = {name: value for name, value in parameters.items() if value}
-    return Form(present, text, frozenset(request.args))
+    return Form(present, text, frozenset(request.query))
 
 
 def _check_content_type(request: Request) -> None:

@@ -80,8 +80,9 @@ def _has_two_proofs(asked: _Asked) -> bool:
 
 
 def _has_no_proof(asked: _Asked) -> bool:
-    proofs = {"client_secret", "client_assertion"} & {*asked.parameters, *asked.query}
-    return asked.is_token_request and asked.basic is None and not proofs
+    if asked.basic is not None or not asked.is_token_request:
+        return False
+    return {"client_secret", "client_assertion"}.isdisjoint((*asked.parameters, *asked.query))
 
 
 def _repeats_a_parameter(asked: _Asked) -> bool:
@@ -90,8 +91,7 @@ def _repeats_a_parameter(asked: _Asked) -> bool:
 
 
 def _is_no_form(asked: _Asked) -> bool:
-    misplaced = {"grant_type", "scope"} & set(asked.query)
-    return asked.method == "POST" and (bool(misplaced) or not asked.is_form)
+    return asked.method == "POST" and not (asked.is_form and {"grant_type", "scope"}.isdisjoint(asked.query))
 
 
 def _has_blanks_too_many(asked: _Asked) -> bool:
@@ -188,7 +188,7 @@ def bent_rules(
     asked = _Asked(
         method=request.method,
         authorization=authorization,
-        query=request.args,
+        query=request.query,
         is_form=is_form,
         form=form,
         parameters={name: value for name, value in form or () if value},

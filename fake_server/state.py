@@ -137,8 +137,7 @@ class ServerState:
         for extra in (self.options.claims, client.claims, overrides):
             claims |= extra(grant) if callable(extra) else extra
         claims = {name: value for name, value in claims.items() if value is not None}
-        header = self.dialect.jwt_header(str(self.tokens.keys.current.kid), self.options.signing_alg)
-        return Issued(self.tokens.issue(header, claims), grant, _end_of(claims))
+        return Issued(self.tokens.issue(self.dialect.jwt_header, claims), grant, _end_of(claims))
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that is good now. Raises Refusal."""

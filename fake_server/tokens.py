@@ -3,7 +3,7 @@
 import math
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
@@ -48,9 +48,9 @@ class TokenStore:
         self._expired_up_to: float | None = None
         self._issued_since: set[str] = set()
 
-    def issue(self, header: Mapping[str, Any], claims: Claims) -> str:
-        """Return a signed JWT, whose `alg` and `kid` are the caller's to put into the header, or an opaque token."""
-        value = self._sign(header, claims) if self._opaque is None else self._keep(claims, self._opaque)
+    def issue(self, make_header: Callable[[str, str], Mapping[str, Any]], claims: Claims) -> str:
+        """Return a signed JWT, whose header is made of the key's `kid` and `alg`, or an opaque token."""
+        value = self._sign(make_header, claims) if self._opaque is None else self._keep(claims, self._opaque)
         with self._lock:
             self._latest_issued_at = max(self._latest_issued_at, _issued_at(claims))
             if self._looks_expired_with_all(claims):
@@ -62,9 +62,9 @@ class TokenStore:
         issued.add(value, claims)
         return value
 
-    def _sign(self, header: Mapping[str, Any], claims: Claims) -> str:
-        # The header's key, as they may be rotated between the two.
-        return jose.sign(header, claims, self.keys.get(header["kid"]) or self.keys.current)
+    def _sign(self, make_header: Callable[[str, str], Mapping[str, Any]], claims: Claims) -> str:
+        key = self.keys.current
+        return jose.sign(make_header(str(key.kid), self.keys.alg), claims, key)
 
     def check(self, value: str, claims: Claims) -> None:
         """Raise Refusal unless a decoded token is this server's, for its API, and good now."""

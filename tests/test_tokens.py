@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Clock, Options, Reason, Refusal, RegisteredClient
-from fake_server.keys import KeySource, SigningKeys
+from fake_server.keys import KeySource, SigningKey, SigningKeys
 from fake_server.tokens import TokenStore, fingerprint
 
 NOON = 1772366400
@@ -773,32 +773,45 @@ def store(keys: KeySource) -> TokenStore:
     return TokenStore(SigningKeys(keys), clock, issuer=ISSUER, audience=AUDIENCE)
 
 
-def test_token_is_signed_with_the_key_that_its_header_names(store: TokenStore) -> None:
-    header = {"kid": store.keys.current.kid, "alg": "RS256"}
+def rotating(store: TokenStore, *, publish_old: bool) -> Callable[[str, str], dict[str, Any]]:
+    """Return what makes a header, and has the keys rotated meanwhile, as another thread may."""
 
-    store.keys.rotate(publish_old=True)  # as another thread may, between the header and the signature
-    value = store.issue(header, {"iss": ISSUER})
+    def make_header(kid: str, alg: str) -> dict[str, Any]:
+        store.keys.rotate(publish_old=publish_old)
+        return {"kid": kid, "alg": alg}
+
+    return make_header
+
+
+def test_token_is_signed_with_the_key_that_its_header_names(store: TokenStore) -> None:
+    value = store.issue(rotating(store, publish_old=True), {"iss": ISSUER})
 
     assert store.decode(value) == {"iss": ISSUER}
 
 
 def test_token_whose_key_went_meanwhile_is_refused_for_that(store: TokenStore) -> None:
-    header = {"kid": store.keys.current.kid, "alg": "RS256"}
-
-    store.keys.rotate(publish_old=False)
-    value = store.issue(header, {"iss": ISSUER})
+    value = store.issue(rotating(store, publish_old=False), {"iss": ISSUER})
 
     with pytest.raises(Refusal) as raised:
         store.decode(value)
     assert raised.value.reason is Reason.UNKNOWN_SIGNING_KEY
 
 
-def test_header_is_what_the_caller_gives_and_nothing_else(store: TokenStore) -> None:
-    header = {"kid": store.keys.current.kid, "alg": "RS256"}
+def test_header_is_what_the_caller_makes_and_nothing_else(store: TokenStore) -> None:
+    value = store.issue(lambda kid, alg: {"alg": alg, "kid": kid}, {"iss": ISSUER})
 
-    value = store.issue(header, {"iss": ISSUER})
+    assert jwt.get_unverified_header(value) == {"kid": store.keys.current.kid, "alg": "RS256"}
 
-    assert jwt.get_unverified_header(value) == header
+
+def test_opaque_token_needs_no_key() -> None:
+    class NoKeys(KeySource):
+        def shared(self, alg: str = "RS256") -> SigningKey:
+            raise AssertionError("a key was made")
+
+    server = AuthorizationServer(Options(token_format="opaque"), keys=NoKeys())
+    server.register()
+
+    assert call(server, server.mint()).status_code == 200
 
 
 def test_fingerprint_names_a_token_and_hides_it() -> None:
