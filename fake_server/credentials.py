@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -16,7 +16,6 @@ from fake_server.refusals import Reason, Refusal
 __all__ = ["BASIC_DECODINGS", "CLIENT_AUTH_METHODS", "Authenticator", "Proof"]
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
-BASIC_DECODINGS = ("either", "form", "raw")
 _CREDENTIAL_PARAMETERS = ("client_id", "client_secret")
 
 
@@ -41,6 +40,15 @@ class Proof(NamedTuple):
 
     client: RegisteredClient
     method: str
+
+
+# By what Basic credentials are as they were sent, and form-decoded.
+_READINGS: Mapping[str, Callable[[_Pair, _Pair], tuple[_Pair, ...]]] = {
+    "either": lambda as_sent, decoded: (as_sent, decoded),
+    "form": lambda as_sent, decoded: (decoded,),
+    "raw": lambda as_sent, decoded: (as_sent,),
+}
+BASIC_DECODINGS = tuple(_READINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +114,8 @@ class Authenticator:
             )
         as_sent = _decode_basic(authorization, self.clients)
         decoded = _Pair(unquote_plus(as_sent.client_id), unquote_plus(as_sent.client_secret))
-        readings = {"raw": (as_sent,), "form": (decoded,), "either": tuple(dict.fromkeys((as_sent, decoded)))}
-        presented = _Presented("client_secret_basic", readings[self.basic_decoding], as_sent)
+        readings = _READINGS[self.basic_decoding](as_sent, decoded) if decoded != as_sent else (as_sent,)
+        presented = _Presented("client_secret_basic", readings, as_sent)
         client_id = parameters.get("client_id")
         if client_id is not None and not self.first_wins and client_id not in (p.client_id for p in presented.readings):
             raise Refusal(

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
 
 from fake_server.faults import Waiting, is_delay
 
@@ -31,22 +30,21 @@ class Flight:
         with self._lock:
             self._barrier, self._to_come = threading.Barrier(number, timeout=moment), number
 
-    @contextlib.contextmanager
-    def enter(self) -> Iterator[int]:
-        """Count a request in and out; gives how many others are under way."""
+    def __enter__(self) -> int:
+        """Count a request in; gives how many others are under way."""
         with self._lock:
             others, barrier = self._under_way, self._barrier
             self._under_way += 1
             self._to_come -= 1
             if not self._to_come:
                 self._barrier = None  # the next one finds the gate open
-        try:
-            if barrier is not None:
-                self._wait_at(barrier)
-            yield others
-        finally:
-            with self._lock:
-                self._under_way -= 1
+        if barrier is not None:
+            self._wait_at(barrier)
+        return others
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._under_way -= 1
 
     def _wait_at(self, barrier: threading.Barrier) -> None:
         with contextlib.suppress(threading.BrokenBarrierError), self._waiting.ended_by(barrier.abort):

@@ -1,6 +1,6 @@
 """The form in a request's body, as the token endpoint and its siblings take it (RFC 6749, section 3.2)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote
 
@@ -100,24 +100,26 @@ def _check_content_type(request: Request) -> None:
 
 def read_body(request: Request) -> bytes:
     """Return the body, and keep it in the request. Raises Refusal when it is cut short."""
-    return _complete(lambda: request.get_data(cache=True))
-
-
-def _complete(read: Callable[[], bytes]) -> bytes:
     try:
-        return read()
+        return request.get_data(cache=True)
     except ClientDisconnected as error:
-        raise Refusal(Reason.BODY_CUT_SHORT, "the body ended before its Content-Length was reached") from error
+        raise _cut_short() from error
+
+
+def _cut_short() -> Refusal:
+    return Refusal(Reason.BODY_CUT_SHORT, "the body ended before its Content-Length was reached")
 
 
 def _read_text(request: FormRequest) -> str:
     # One octet more than allowed: werkzeug cuts a body without Content-Length off at its limit, and says nothing.
     request.max_content_length = MAX_BODY + 1
     try:
-        body = _complete(lambda: request.body)
+        body = request.body
         if len(body) > MAX_BODY:
             raise RequestEntityTooLarge
         return body.decode()
+    except ClientDisconnected as error:
+        raise _cut_short() from error
     except RequestEntityTooLarge as error:
         raise Refusal(Reason.BODY_TOO_LARGE, f"the body is larger than {MAX_BODY} octets") from error
     except UnicodeDecodeError as error:

@@ -24,7 +24,7 @@ ELSEWHERE = "/elsewhere/v1/token"
 def answer_token(state: ServerState, request: FormRequest) -> Response:
     """Issue a token to the client itself (RFC 6749, section 4.4), unless the test wants otherwise."""
     came_after = state.journal.total
-    with state.flight.enter() as overlapping:
+    with state.flight as overlapping:
         fault = state.faults.take("token")
         seen: dict[str, Any] = {"overlapping": overlapping, "came_after": came_after, "fault": fault and fault.name}
         try:

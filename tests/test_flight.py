@@ -48,9 +48,9 @@ def test_request_that_comes_after_those_held_finds_the_gate_open() -> None:
     flight = Flight(Waiting())
     flight.hold(1, moment=5)
 
-    with flight.enter() as first, flight.enter() as second:
+    with flight as first, flight as second:
         assert (first, second) == (0, 1)
-    with flight.enter() as third:
+    with flight as third:
         assert third == 0
 
 
@@ -60,7 +60,7 @@ def test_hold_ends_when_the_server_lets_go() -> None:
     flight.hold(2, moment=60)
 
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(lambda: flight.enter().__enter__())
+        held = pool.submit(lambda: flight.__enter__())
         while not held.done():
             waiting.release()
 

@@ -73,7 +73,7 @@ def test_requests_that_come_and_leave_at_once_are_counted() -> None:
     def job() -> list[int]:
         counts = []
         for _ in range(ROUNDS):
-            with flight.enter() as others:
+            with flight as others:
                 together.wait()
             together.wait()
             counts.append(others)
