@@ -89,13 +89,15 @@ def read_form(request: FormRequest, *, joins_duplicates: bool = False, refuses_n
 
 
 def _check_content_type(request: Request) -> None:
-    if not request.mimetype:
-        misnamed = next((name for name in request.environ.get(UNDERSCORED, ()) if name.lower() == "content_type"), None)
-        cause = f"; {misnamed}, with an underscore, is another header" if misnamed else ""
-        raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {FORM}{cause}")
-    if request.mimetype != FORM:
-        way = "; in requests and httpx pass data=, not json=" if request.mimetype == "application/json" else ""
-        raise Refusal(Reason.WRONG_CONTENT_TYPE, f"the body is announced as {said(request.mimetype)}; send {FORM}{way}")
+    mimetype = request.mimetype
+    if mimetype == FORM:
+        return
+    if mimetype:
+        way = "; in requests and httpx pass data=, not json=" if mimetype == "application/json" else ""
+        raise Refusal(Reason.WRONG_CONTENT_TYPE, f"the body is announced as {said(mimetype)}; send {FORM}{way}")
+    misnamed = next((name for name in request.environ.get(UNDERSCORED, ()) if name.lower() == "content_type"), None)
+    cause = f"; {misnamed}, with an underscore, is another header" if misnamed else ""
+    raise Refusal(Reason.MISSING_CONTENT_TYPE, f"the request has no Content-Type header; send {FORM}{cause}")
 
 
 def read_body(request: Request) -> bytes:

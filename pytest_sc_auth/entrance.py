@@ -1,6 +1,5 @@
 """A server as a response of responses: a request of requests becomes a WSGI call, and its answer requests' own."""
 
-import http.client
 import io
 from collections.abc import Iterable
 from typing import Any
@@ -91,10 +90,8 @@ def _read_timeout(timeout: Any) -> float | None:
 class _Received:
     """Be what requests reads an answer's cookies from."""
 
-    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
-        self.msg = http.client.HTTPMessage()
-        for name, value in headers:
-            self.msg.add_header(name, value)
+    def __init__(self, headers: urllib3.HTTPHeaderDict) -> None:
+        self.msg = headers
 
     def isclosed(self) -> bool:
         return True
@@ -107,13 +104,14 @@ def _as_urllib3(
     status: str, headers: Iterable[tuple[str, str]], body: bytes, request: requests.PreparedRequest
 ) -> urllib3.HTTPResponse:
     code, _, reason = status.partition(" ")
+    received = urllib3.HTTPHeaderDict(headers)
     return urllib3.HTTPResponse(
         body=io.BytesIO(body),
-        headers=urllib3.HTTPHeaderDict(headers),
+        headers=received,
         status=int(code),
         reason=reason,
         preload_content=False,
-        original_response=_Received(headers),  # type: ignore[arg-type]
+        original_response=_Received(received),  # type: ignore[arg-type]
         request_method=request.method,
         enforce_content_length=True,
     )
