@@ -51,13 +51,7 @@ def answer_refusal(state: ServerState, request: FormRequest, endpoint: str, refu
     return response
 
 
-def record(
-    state: ServerState,
-    request: FormRequest,
-    endpoint: str,
-    status: int,
-    **facts: Any,
-) -> None:
+def record(state: ServerState, request: FormRequest, endpoint: str, status: int, **facts: Any) -> None:
     """Enter an exchange in the journal; what is known of it besides goes by the names of `Exchange`."""
     # The path without the query, where a client may have put its secret; all is cut when it is clean, as half a secret
     # would not be found.

@@ -106,15 +106,14 @@ def json_response(members: Any, status: int = 200, headers: Mapping[str, str] | 
 
 def made_response(text: str, status: int, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with this text; an empty one has no type."""
-    body = text.encode()
-    named = [("Content-Type", content_type)] if body else []
-    return _MadeResponse([body], status, [*named, ("Content-Length", str(len(body))), *(headers or {}).items()])
+    response = _MadeResponse(text, status, headers, content_type=content_type)
+    if not text:
+        del response.headers["Content-Type"]
+    return response
 
 
 class _MadeResponse(Response):
     """A response of one text whose headers are complete when it is made: most are sent as they are."""
-
-    default_mimetype = None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD" or not self.is_sequence:

@@ -95,10 +95,12 @@ class _Server(ThreadedWSGIServer):
 
     def shutdown_request(self, request: Any) -> None:
         # The last thing that a connection's thread does: it is known no more, but has not ended yet. Each waits for
-        # the one before it, so that a stop need only wait for the last.
+        # the one before it, so that a stop need only wait for the last. The accepting thread comes here, too, for a
+        # connection that got no thread.
+        thread, before = threading.current_thread(), None
         with self._changes:
-            self._connections.pop(threading.current_thread(), None)
-            before, self._leaving = self._leaving, threading.current_thread()
+            if self._connections.pop(thread, None) is not None:
+                before, self._leaving = self._leaving, thread
             self._changes.notify_all()
             super().shutdown_request(request)
         if before is not None:
@@ -109,16 +111,13 @@ class _Server(ThreadedWSGIServer):
         self._wake.send(b"x")
         thread.join()
         self.server_close()
-        # A route of the test's own may shut the door.
-        stuck = {threading.current_thread()}
+        own = {threading.current_thread()}  # a route of the test's own may shut the door
         with self._changes:
-            connections = dict(self._connections)
-            for connection in connections.values():
+            for connection in self._connections.values():
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             # One that waits in a route cannot be ended; all of them together have this time.
-            if not self._changes.wait_for(lambda: self._connections.keys() <= stuck, timeout=_PATIENCE):
-                stuck |= self._connections.keys()
+            self._changes.wait_for(lambda: self._connections.keys() <= own, timeout=_PATIENCE)
             last = self._leaving
         if last is not None:
             last.join()

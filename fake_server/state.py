@@ -135,8 +135,7 @@ class ServerState:
         )
         claims = self.dialect.claims(grant)
         for extra in (self.options.claims, client.claims, overrides):
-            if extra:
-                claims |= extra(grant) if callable(extra) else extra
+            claims |= extra(grant) if callable(extra) else extra
         claims = {name: value for name, value in claims.items() if value is not None}
         return Issued(self.tokens.issue(self.dialect.jwt_header, claims), grant, _end_of(claims))
 

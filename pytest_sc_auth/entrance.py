@@ -50,12 +50,13 @@ class Entrance(responses.BaseResponse):
     def _environ(self, request: requests.PreparedRequest, timeout: float | None) -> dict[str, Any]:
         url = str(request.url)
         parts = urlsplit(url)
-        headers = {"Host": parts.netloc.rpartition("@")[2], **request.headers}
         fields = [
             (name, value.decode("latin-1") if isinstance(value, bytes) else value)
-            for name, value in headers.items()
+            for name, value in request.headers.items()
             if name.lower() != "content-length"
         ]
+        if "Host" not in request.headers:
+            fields.append(("Host", parts.netloc.rpartition("@")[2]))
         port = parts.port or (80 if parts.scheme == "http" else 443)
         origin = environ_of_origin(parts.scheme, parts.hostname or "", port)
         path = self._server.path_of(url) or ""

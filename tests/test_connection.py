@@ -339,6 +339,21 @@ def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
     assert connection_threads() == []
 
 
+def test_connection_that_gets_no_thread_keeps_no_other_from_its_end(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def give_no_thread(self: Any, request: Any, client_address: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fake_server.listener._Server.process_request", give_no_thread)
+        assert exchange(listener, b"") == b""
+    send(listener, request_of(server, "token")).close()
+    join_connections()
+
+    assert "can't start new thread" in capfd.readouterr().err
+
+
 def test_wait_is_cut_short_for_all_that_wait_and_for_nobody_later() -> None:
     waiting = Waiting()
     threads = [threading.Thread(target=waiting.wait, args=(60,)) for _ in range(3)]

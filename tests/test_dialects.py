@@ -826,3 +826,15 @@ def test_nul_in_the_scope_makes_duendes_request_malformed(
     response = ask(speak(dialect), form={"scope": "\0"})
 
     assert (response.status_code, members(response)) == (400, {"error": error})
+
+
+def test_own_dialects_type_of_content_is_said_once(speak: Callable[..., AuthorizationServer]) -> None:
+    headers = {"content-type": "text/plain", "Content-Length": "1", "X-Own": "yes"}
+    server = speak(Dialect(name="mine", content_type="application/problem+json", error_headers=headers))
+
+    response = ask(server, form={"scope": "unknown"})
+
+    assert response.status_code == 400
+    assert response.headers.getlist("Content-Type") == ["application/problem+json"]
+    assert response.headers.getlist("Content-Length") == [str(len(response.data))]
+    assert response.headers["X-Own"] == "yes"

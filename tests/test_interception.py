@@ -194,6 +194,16 @@ def test_body_of_any_type_arrives(intercept: Intercept, body: Callable[[], Any])
 
 
 @pytest.mark.usefixtures("no_socket")
+@pytest.mark.parametrize("name", ["Host", "host"])
+def test_callers_own_host_is_the_requests(intercept: Intercept, sc_auth_server: AuthorizationServer, name: str) -> None:
+    intercept()
+    sc_auth_server.api.get("/host", lambda request, claims: request.host)
+    headers = {"Authorization": f"Bearer {sc_auth_server.mint()}", name: "other.example.com"}
+
+    assert requests.get(f"{API_URL}/host", headers=headers, timeout=5).json() == "other.example.com"
+
+
+@pytest.mark.usefixtures("no_socket")
 def test_request_and_answer_are_as_on_the_wire(intercept: Intercept, sc_auth_server: AuthorizationServer) -> None:
     intercept()
     sc_auth_server.api.get("/Tags/<name>", lambda request, claims, name: {"name": name, "url": request.url})

@@ -24,7 +24,7 @@ def test_octets_come_as_they_were_sent(pair: tuple[socket.socket, socket.socket]
     assert there.read(7) == b"one two"
 
 
-def test_end_of_the_octets_is_none(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_end_of_the_octets_is_no_error(pair: tuple[socket.socket, socket.socket]) -> None:
     stream = SocketStream(pair[0], 5)
 
     pair[1].close()

@@ -692,9 +692,8 @@ def test_opaque_token_ends_as_others_do(
     assert opaque.api_requests[0].reason is reason
 
 
-@pytest.mark.parametrize("signing_alg", ["opaque", "ES256"])
-def test_early_tokens_are_remembered_however_many_follow(keys: KeySource, signing_alg: str) -> None:
-    kind: dict[str, Any] = {"token_format": "opaque"} if signing_alg == "opaque" else {"signing_alg": signing_alg}
+@pytest.mark.parametrize("kind", [{"token_format": "opaque"}, {"signing_alg": "ES256"}], ids=["opaque", "jwt"])
+def test_early_tokens_are_remembered_however_many_follow(keys: KeySource, kind: dict[str, Any]) -> None:
     server = AuthorizationServer(Options(dialect="rfc6749", **kind), keys=keys)
     server.register()
     good, revoked, expired = early = [server.mint() for _ in range(3)]
@@ -801,6 +800,18 @@ def test_header_is_what_the_caller_makes_and_nothing_else(store: TokenStore) -> 
     value = store.issue(lambda kid, alg: {"alg": alg, "kid": kid}, {"iss": ISSUER})
 
     assert jwt.get_unverified_header(value) == {"kid": store.keys.current.kid, "alg": "RS256"}
+
+
+def test_claims_of_a_callable_that_is_empty_are_asked_for(keys: KeySource) -> None:
+    class Calls(list[Any]):
+        def __call__(self, grant: Any) -> dict[str, Any]:
+            self.append(grant)
+            return {"number": len(self)}
+
+    server = AuthorizationServer(Options(claims=Calls()), keys=keys)
+    server.register()
+
+    assert jwt.decode(server.mint(), options={"verify_signature": False})["number"] == 1
 
 
 def test_opaque_token_needs_no_key() -> None:
