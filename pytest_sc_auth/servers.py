@@ -69,6 +69,7 @@ class ServerFactory:
         self._port = port
         self._urls = urls
         self._listeners: dict[bool, Listener] = {}
+        self._keys: KeySource | None = None
         self._authority: CertificateAuthority | None = None
         self._interception: Interception | None = None
         self._proxy = HeldVariables(without_proxy)
@@ -92,9 +93,9 @@ class ServerFactory:
         """
         check_fake_server()
         _check_sockets()
-        self._keys.prepare()  # first of all: one is made while the rest is loaded
-        chosen = self._choose(options) if options else self._suites_own
         with self._lock:
+            self._find_keys()  # first of all: the key is made while the rest is loaded
+            chosen = self._choose(options) if options else self._suites_own
             server = self._find_listener(chosen.tls).serve(chosen, path=path)
             try:
                 server.register(client_id, client_secret)
@@ -122,16 +123,18 @@ class ServerFactory:
             from fake_server import Listener
 
             port = self._port if tls is self._suites_own.tls else 0
-            listener = Listener(port=port, tls=self._find_authority() if tls else None, keys=self._keys)
+            listener = Listener(port=port, tls=self._find_authority() if tls else None, keys=self._find_keys())
             listener.start()
             self._listeners[tls] = listener
         return self._listeners[tls]
 
-    @functools.cached_property
-    def _keys(self) -> "KeySource":
-        from fake_server.keys import KeySource
+    def _find_keys(self) -> "KeySource":
+        if self._keys is None:
+            from fake_server.keys import KeySource
 
-        return KeySource()
+            self._keys = KeySource()
+            self._keys.prepare()
+        return self._keys
 
     def _find_authority(self) -> "CertificateAuthority":
         if self._authority is None:
@@ -184,6 +187,8 @@ class ServerFactory:
     def close(self) -> None:
         """Stop every server, and the listeners."""
         with self._lock, contextlib.ExitStack() as stack:
+            if self._keys is not None:
+                stack.callback(self._keys.close)
             if self._authority is not None:
                 stack.callback(self._authority.close)
             for listener in self._listeners.values():

@@ -300,3 +300,13 @@ def test_folder_without_init_does_not_hide_ours(pytester: pytest.Pytester) -> No
     result = pytester.runpytest_subprocess("-W", "error")
 
     result.assert_outcomes(passed=1)
+
+
+def test_key_that_was_begun_for_no_server_does_not_outlive_the_factory() -> None:
+    factory = ServerFactory({})
+    with pytest.raises(OptionError):
+        factory.make(token_lifetime="soon")
+
+    factory.close()
+
+    assert [thread for thread in threading.enumerate() if thread.name == "fake_server-key"] == []

@@ -75,7 +75,8 @@ _BOTH = _only("sc_auth", "pytest_httpserver")
 
 def _environment() -> dict[str, str]:
     environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost"}
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # an installed package is compiled
+    # An installed package is compiled, and an installed plugin loaded.
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
         environment.pop(name, None)
     return environment
 
