@@ -348,7 +348,8 @@ def test_connection_that_gets_no_thread_keeps_no_other_from_its_end(
     with monkeypatch.context() as patch:
         patch.setattr("fake_server.listener._Server.process_request", give_no_thread)
         assert exchange(listener, b"") == b""
-    send(listener, request_of(server, "token")).close()
+    last = request_of(server, "token").replace(b"Host: x", b"Host: x\r\nConnection: close")
+    assert exchange(listener, last).startswith(b"HTTP/1.1 200 OK\r\n")
     join_connections()
 
     assert "can't start new thread" in capfd.readouterr().err
