@@ -19,7 +19,7 @@ from fake_server.answers import SHOWN
 from fake_server.api import json_response
 from fake_server.environ import environ_of_origin, make_environ, put_body
 from fake_server.faults import TransportFault, Waiting
-from fake_server.request_head import HeadError, RequestHead, read_head
+from fake_server.request_head import RequestHead, Unreadable, read_head
 from fake_server.socket_stream import SocketStream
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ _LENGTH = re.compile("[0-9]{1,18}")
 _NO_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # SO_LINGER on, for no time: closing sends a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-
-
-class _TooLarge(Exception):
-    """Say that a body is larger than any that is taken."""
 
 
 class Handler(WSGIRequestHandler):
@@ -69,27 +65,27 @@ class Handler(WSGIRequestHandler):
         self.command = ""
         try:
             head = read_head(self.rfile)
-        except HeadError as error:
+            if head is None:
+                return
+            self.command = head.method
+            environ = self._read_rest(head)
+        except Unreadable as error:
             self._refuse(error.status, str(error))
             return
-        if head is not None:
-            self.command = head.method
-            self._serve(head)
+        wanted = _tokens(environ, "HTTP_CONNECTION")
+        self.close_connection = "close" in wanted or (head.version == "HTTP/1.0" and "keep-alive" not in wanted)
+        self._answer(environ)
 
-    def _serve(self, head: RequestHead) -> None:
+    def _read_rest(self, head: RequestHead) -> "WSGIEnvironment":
+        """Return the request of a head, with its body. Raises Unreadable."""
         try:
             environ = self._make_environ(head)
             if head.version != "HTTP/1.0" and "100-continue" in _tokens(environ, "HTTP_EXPECT"):
                 self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             put_body(environ, self._read_body(environ))
-        except _TooLarge:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {_MAX_BODY} octets")
         except (OSError, ValueError) as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {error}")
-        else:
-            wanted = _tokens(environ, "HTTP_CONNECTION")
-            self.close_connection = "close" in wanted or (head.version == "HTTP/1.0" and "keep-alive" not in wanted)
-            self._answer(environ)
+            raise Unreadable(f"the request cannot be read: {error}") from error
+        return environ
 
     def _make_environ(self, head: RequestHead) -> "WSGIEnvironment":
         path, _, query = head.target.partition("?")
@@ -156,15 +152,14 @@ class Handler(WSGIRequestHandler):
                 over.wait(delay)
 
     def _read_body(self, environ: "WSGIEnvironment") -> bytes:
-        """Return the body. Raises _TooLarge, and ValueError where its end cannot be found."""
+        """Return the body. Raises Unreadable where it is too large, ValueError where it has no end, and OSError."""
         if "chunked" in _tokens(environ, "HTTP_TRANSFER_ENCODING"):
             environ.pop("CONTENT_LENGTH", None)  # RFC 9112, section 6.3
             return self._read_chunks()
         length = environ.get("CONTENT_LENGTH", "0")
         if not _LENGTH.fullmatch(length):
             raise ValueError(f"Content-Length is {length!r:.60}")
-        if int(length) > _MAX_BODY:
-            raise _TooLarge
+        _check_size(int(length))
         return self.rfile.read(int(length))
 
     def _read_chunks(self) -> bytes:
@@ -175,8 +170,7 @@ class Handler(WSGIRequestHandler):
         """
         body = bytearray()
         while size := self._read_chunk_size():
-            if len(body) + size > _MAX_BODY:
-                raise _TooLarge
+            _check_size(len(body) + size)
             body += self.rfile.read(size)
             if self.rfile.readline(3) != b"\r\n":
                 raise ValueError("a chunk has not the size announced")
@@ -224,6 +218,11 @@ class Handler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         # werkzeug's log would print to the terminal, and show the query, where a client may have put its secret.
         _LOG.debug("the connection ended: %s", message.partition(":")[0])
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_BODY:
+        raise Unreadable(f"the body is larger than {_MAX_BODY} octets", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def _tokens(environ: "WSGIEnvironment", key: str) -> Collection[str]:
