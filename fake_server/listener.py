@@ -1,27 +1,23 @@
 """The loopback door: one socket that serves many authorization servers, each under a path of its own."""
 
-import contextlib
 import errno
 import ipaddress
 import re
 import secrets
-import selectors
 import socket
-import ssl
-import threading
 import warnings
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from werkzeug.serving import ThreadedWSGIServer, select_address_family
+from werkzeug.serving import select_address_family
 
 from fake_server.addresses import WELL_KNOWN
 from fake_server.api import json_response
-from fake_server.connection import Handler
 from fake_server.keys import KeySource
 from fake_server.options import Options
 from fake_server.server import AuthorizationServer
+from fake_server.socket_server import SocketServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "warning_of"]
 
 _BACKLOG = 128
-# Seconds that a stop waits for its connections' threads.
-_PATIENCE = 5
 # A name, or an address, of IPv6 with its zone.
 _HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
 # What needs no percent-encoding, and is not taken for a step up: it is the same in the issuer and in the request.
@@ -46,83 +40,6 @@ def warning_of(host: str) -> str | None:
     except ValueError:
         is_loopback = host.lower() == "localhost"
     return None if is_loopback else f"{host} can be reached from other machines; this is a server for tests"
-
-
-class _Server(ThreadedWSGIServer):
-    """Serve each connection in a thread, and know them all, so that a stop ends them."""
-
-    def __init__(self, listening: socket.socket, app: Any, tls: ssl.SSLContext | None) -> None:
-        self._changes = threading.Condition()
-        self._connections: dict[threading.Thread, socket.socket] = {}
-        self._leaving: threading.Thread | None = None
-        # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
-        with listening:
-            host, port = listening.getsockname()[:2]
-            super().__init__(host, port, app, Handler, fd=listening.fileno())
-        # Not given to werkzeug, whose accepting thread would wait for each handshake; it reads the scheme here.
-        self.ssl_context = tls
-        self._wake, self._woken = socket.socketpair()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        if self.ssl_context is not None:
-            # The handshake is the connection's own thread's: one that never comes must not keep the others out.
-            connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        return connection, address
-
-    def serve_until_woken(self) -> None:
-        """Accept connections until `stop`; unlike `serve_forever` it does not look at a flag twice a second."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while True:
-                if any(key.fileobj is self._woken for key, _ in selector.select()):
-                    return
-                # Where a test forbids all sockets, accept() raises; the tests after it want to be served.
-                with contextlib.suppress(Exception):
-                    self._handle_request_noblock()  # type: ignore[attr-defined]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        thread = threading.Thread(
-            target=self.process_request_thread,
-            args=(request, client_address),
-            name="fake_server-connection",
-            daemon=True,
-        )
-        with self._changes:
-            self._connections[thread] = request
-        thread.start()
-
-    def shutdown_request(self, request: Any) -> None:
-        # The last thing that a connection's thread does: it is known no more, but has not ended yet. Each waits for
-        # the one before it, so that a stop need only wait for the last. The accepting thread comes here, too, for a
-        # connection that got no thread.
-        thread, before = threading.current_thread(), None
-        with self._changes:
-            if self._connections.pop(thread, None) is not None:
-                before, self._leaving = self._leaving, thread
-            self._changes.notify_all()
-            super().shutdown_request(request)
-        if before is not None:
-            before.join()
-
-    def stop(self, thread: threading.Thread) -> None:
-        """End the accepting thread and every connection, whatever its client is doing."""
-        self._wake.send(b"x")
-        thread.join()
-        self.server_close()
-        own = {threading.current_thread()}  # a route of the test's own may shut the door
-        with self._changes:
-            for connection in self._connections.values():
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            # One that waits in a route cannot be ended; all of them together have this time.
-            self._changes.wait_for(lambda: self._connections.keys() <= own, timeout=_PATIENCE)
-            last = self._leaving
-        if last is not None:
-            last.join()
-        self._wake.close()
-        self._woken.close()
 
 
 class Listener:
@@ -155,7 +72,7 @@ class Listener:
         self._port = port
         self._keys = keys or KeySource()
         self._mounts: dict[str, AuthorizationServer] = {}
-        self._running: tuple[_Server, threading.Thread] | None = None
+        self._running: SocketServer | None = None
         self._shut: socket.socket | None = None
 
     def __repr__(self) -> str:
@@ -213,19 +130,17 @@ class Listener:
     def _run(self, listening: socket.socket) -> None:
         for mounted in self.servers:
             mounted.release()
-        server = _Server(listening, self._dispatch, self._tls.context if self._tls else None)
+        server = SocketServer(listening, self._dispatch, self._tls.context if self._tls else None)
         self._bound_port = server.port
-        thread = threading.Thread(target=server.serve_until_woken, name="fake_server-listener", daemon=True)
-        thread.start()
-        self._running = server, thread
+        server.start()
+        self._running = server
 
     def shut(self) -> None:
         """Refuse connections from now on, and end those there are, of all servers; the port is kept in use."""
         if self._running is None:
             return
-        server, thread = self._running
-        family, address = server.socket.family, server.socket.getsockname()
-        self._end(server, thread)
+        family, address = self._running.socket.family, self._running.socket.getsockname()
+        self._end(self._running)
         # Bound and not listening: who connects is refused, and no other program is given the port as a free one.
         self._shut = socket.socket(family)
         self._shut.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -245,14 +160,14 @@ class Listener:
             self._shut.close()
             self._shut = None
         if self._running is not None:
-            self._end(*self._running)
+            self._end(self._running)
         self._keys.close()
 
-    def _end(self, server: _Server, thread: threading.Thread) -> None:
+    def _end(self, server: SocketServer) -> None:
         self._running = None
         for mounted in self.servers:
             mounted.release(and_later=True)  # a request that is being answered may come to its wait after this
-        server.stop(thread)
+        server.stop()
 
     def serve(self, options: Options | None = None, *, path: str | None = None) -> AuthorizationServer:
         """Make a server under a path of its own, or the one given (`""` is the root), and mount it.

@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import re
 import socket
-import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 from fake_server import FAULTS, AuthorizationServer, Listener, Reason
 from fake_server.faults import Waiting
 from fake_server.keys import KeySource
+from fake_server.socket_server import SocketServer
 
 BASIC = "Basic " + base64.b64encode(b"smart-client:smart-secret").decode()
 FORM = "grant_type=client_credentials&scope=ingr.api"
@@ -44,7 +44,15 @@ def connection_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "fake_server-connection"]
 
 
+def wait_for_connections(listener: Listener) -> None:
+    """Wait until no connection is served; all of them are to end by themselves."""
+    assert (running := listener._running) is not None
+    with running._changes:
+        assert running._changes.wait_for(lambda: not running._serving, timeout=5)
+
+
 def join_connections() -> None:
+    """Wait for the threads of a listener that was stopped or shut; the one that did it ends by itself."""
     for thread in connection_threads():
         thread.join(timeout=5)
     assert connection_threads() == []
@@ -273,7 +281,7 @@ def test_client_that_leaves_ends_the_fault_without_a_word(
         with contextlib.suppress(TimeoutError):
             connection.recv(1)
         connection.sendall(b"GET")
-    join_connections()
+    wait_for_connections(listener)
 
     assert capfd.readouterr() == ("", "")
 
@@ -290,7 +298,7 @@ def test_hung_connection_ends_at_unmount(listener: Listener, server: Authorizati
         listener.unmount(server)
         assert connection.recv(1) == b""
 
-    join_connections()
+    wait_for_connections(listener)
 
 
 def test_connection_that_would_hang_after_unmount_ends_at_once(listener: Listener, server: AuthorizationServer) -> None:
@@ -319,14 +327,14 @@ def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
     listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed, may_end = threading.Event(), threading.Event()
-    serve = socketserver.ThreadingMixIn.process_request_thread
+    serve = SocketServer._serve
 
-    def serve_and_linger(self: Any, request: Any, client_address: Any) -> None:
-        serve(self, request, client_address)
+    def serve_and_linger(self: SocketServer, connection: socket.socket, address: Any) -> None:
+        serve(self, connection, address)
         closed.set()
         may_end.wait(5)
 
-    monkeypatch.setattr(socketserver.ThreadingMixIn, "process_request_thread", serve_and_linger)
+    monkeypatch.setattr(SocketServer, "_serve", serve_and_linger)
     send(listener, request_of(server, "token")).close()
     assert closed.wait(5)
     stopping = threading.Thread(target=listener.stop)
@@ -339,20 +347,63 @@ def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
     assert connection_threads() == []
 
 
-def test_connection_that_gets_no_thread_keeps_no_other_from_its_end(
-    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_connection_that_comes_at_the_stop_is_closed_unserved(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def give_no_thread(self: Any, request: Any, client_address: Any) -> None:
+    accept = SocketServer.get_request
+
+    def accept_late(self: SocketServer) -> tuple[socket.socket, Any]:
+        accepted = accept(self)
+        stopping.start()
+        while not self._is_stopping:
+            stopping.join(0.001)
+        return accepted
+
+    stopping = threading.Thread(target=listener.stop)
+    monkeypatch.setattr(SocketServer, "get_request", accept_late)
+
+    assert exchange(listener, b"") == b""
+
+    stopping.join(5)
+    assert connection_threads() == []
+
+
+def test_threads_serve_one_connection_after_the_other(listener: Listener, server: AuthorizationServer) -> None:
+    last = request_of(server, "token").replace(b"Host: x", b"Host: x\r\nConnection: close")
+
+    for _ in range(20):
+        assert exchange(listener, last).startswith(b"HTTP/1.1 200 OK\r\n")
+        wait_for_connections(listener)
+
+    assert len(connection_threads()) == 2
+
+
+def test_connection_waits_for_a_thread_where_the_system_gives_no_other(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_no_thread(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("fake_server.listener._Server.process_request", give_no_thread)
-        assert exchange(listener, b"") == b""
     last = request_of(server, "token").replace(b"Host: x", b"Host: x\r\nConnection: close")
-    assert exchange(listener, last).startswith(b"HTTP/1.1 200 OK\r\n")
-    join_connections()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", give_no_thread)
+        with send(listener, last) as first, send(listener, last) as second:
+            answers = [connection.makefile("rb").read(15) for connection in (first, second)]
 
-    assert "can't start new thread" in capfd.readouterr().err
+    assert answers == [b"HTTP/1.1 200 OK"] * 2
+    assert len(connection_threads()) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_route_that_ends_its_thread_leaves_the_others_served(listener: Listener, server: AuthorizationServer) -> None:
+    def fail(request: Request, claims: Any) -> Response:
+        pytest.fail("the test's own")
+
+    server.api.get("/", fail)
+    request = request_of(server, "api").replace(b"v1 HTTP", b"v1/ HTTP")
+
+    assert [exchange(listener, request) for _ in range(5)] == [b""] * 5
+    assert get_token(server).status_code == 200
 
 
 def test_wait_is_cut_short_for_all_that_wait_and_for_nobody_later() -> None:

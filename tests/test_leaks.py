@@ -129,7 +129,7 @@ def test_nothing_is_left_of_servers_that_were_asked(listener: Listener) -> None:
         seen.extend(map(weakref.ref, (server, server._state)))
         get_token(server)
         listener.unmount(server)
-        join_connections()
+        wait_for_connections(listener)
 
     growth = growth_of(ask, 200)
 
@@ -172,7 +172,7 @@ def test_nothing_is_left_of_200_listeners() -> None:
             connection.sendall(HEADER)
             get_token(listener.serve())
             assert listener._running is not None
-            seen.extend(map(weakref.ref, (listener, listener.servers[0], listener._running[0])))
+            seen.extend(map(weakref.ref, (listener, listener.servers[0], listener._running)))
 
     growth = growth_of(start, 200)
 
@@ -231,8 +231,15 @@ def ask_once(listener: Listener) -> None:
             pass
 
 
+def wait_for_connections(listener: Listener) -> None:
+    """Wait until no connection is served, by a listener that runs; all of them are to end by themselves."""
+    assert (running := listener._running) is not None
+    with running._changes:
+        assert running._changes.wait_for(lambda: not running._serving, timeout=20)
+
+
 def join_connections() -> None:
-    """Wait for the threads of all connections, which are to end by themselves."""
+    """Wait for the threads of a listener that was stopped; the one that stopped it ends by itself."""
     for thread in threading.enumerate():
         if thread.name == OURS:
             thread.join(timeout=20)
@@ -287,13 +294,11 @@ def test_nothing_is_left_of_connections_that_clients_drop(
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 connection.sendall(octets)
             ask_once(listener)
-            join_connections()
+            wait_for_connections(listener)
 
         growth = growth_of(drop, TIMES)
 
         assert growth < TIMES + 50  # the journal grows
-        assert listener._running is not None
-        assert listener._running[0]._connections == {}
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01\x02", HEADER], ids=["nothing", "half-a-handshake", "http"])
@@ -304,7 +309,7 @@ def test_nothing_is_left_of_handshakes_that_clients_drop(octets: bytes) -> None:
             with connect(listener) as connection:
                 connection.sendall(octets)
             get_token(server)
-            join_connections()
+            wait_for_connections(listener)
 
         growth = growth_of(drop, 20)
 
@@ -344,7 +349,7 @@ def test_nothing_is_left_of_answers_whose_server_is_unmounted(armed: dict[str, A
 
         listener.unmount(server)
 
-        join_connections()
+        wait_for_connections(listener)
 
 
 @pytest.mark.parametrize("end", [Listener.unmount, lambda listener, _: listener.stop()], ids=["unmount", "stop"])
@@ -367,4 +372,5 @@ def test_request_whose_server_ends_before_its_fault_waits_for_nothing(
             while connection.recv(65536):
                 pass
 
+        listener.stop()
         join_connections()

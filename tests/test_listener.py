@@ -637,7 +637,7 @@ def test_stop_ends_the_connections_whatever_they_do(listener: Listener, octets: 
 def test_stop_waits_for_all_routes_together(
     listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fake_server.listener._PATIENCE", 0.1)
+    monkeypatch.setattr("fake_server.socket_server._PATIENCE", 0.1)
     meeting, over = threading.Barrier(21, timeout=5), threading.Event()
     server.register()
     server.api.get("/wait", lambda request, claims: [meeting.wait(), over.wait(5)])

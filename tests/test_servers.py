@@ -50,7 +50,7 @@ def status_of(server: AuthorizationServer) -> int:
 
 
 def listeners() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "fake_server-listener"]
+    return [thread for thread in threading.enumerate() if thread.name == "fake_server-connection"]
 
 
 def test_made_server_runs_with_one_client(factory: ServerFactory) -> None:
