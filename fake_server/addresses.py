@@ -1,6 +1,7 @@
 """Where a server is found: the paths by which it routes, and the URLs that it tells its clients."""
 
 import functools
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ API_PATH = "/sc/datalake/v1"
 # RFC 8414, section 3, and OpenID Connect Discovery, section 4.
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 _PORTS = {"http": 80, "https": 443}
+_URL = re.compile(r"(?P<origin>https?://[^ /?#@]+)(?P<path>(/[^ ?#@]*)?)", re.IGNORECASE)
 _Host = tuple[str, str | None, int | None]
 _Routes = tuple[dict[str, str], dict[str, str]]
 
@@ -31,9 +33,9 @@ class Addresses:
     @classmethod
     def below(cls, base_url: str, dialect: Dialect) -> "Addresses":
         """Return the addresses of a server that is reached at its base URL. Raises ValueError for no URL."""
-        _check("base_url", base_url)
+        mount_path = _check("base_url", base_url).rstrip("/")
         base_url = base_url.rstrip("/")
-        return cls(dialect, urlsplit(base_url).path, base_url, base_url + dialect.token_path, base_url + API_PATH)
+        return cls(dialect, mount_path, base_url, base_url + dialect.token_path, base_url + API_PATH)
 
     def published(self, token_url: str | None, api_url: str | None) -> "Addresses":
         """Return the same server's addresses at other URLs; None leaves one as it is. Raises ValueError for no URL."""
@@ -111,20 +113,23 @@ class Addresses:
         return None if path is None else self.base_url + path
 
 
-def _check(name: str, url: str) -> None:
-    if not (isinstance(url, str) and _is_plain(url) and url.isascii() and url.isprintable() and " " not in url):
+def _check(name: str, url: str) -> str:
+    """Return the path of a URL. Raises ValueError for what is none."""
+    found = _URL.fullmatch(url) if isinstance(url, str) and url.isascii() and url.isprintable() else None
+    if found is None or not _is_origin(found["origin"]):
         raise ValueError(
             f"{name}={url!r} cannot be used: it takes an http or https URL in ASCII, without user, query and fragment"
         )
+    return found["path"]
 
 
-def _is_plain(url: str) -> bool:
+@functools.lru_cache  # of many servers, one
+def _is_origin(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        scheme, host, port = _host(parts)
+        _, host, port = _host(urlsplit(url))
     except ValueError:  # a port that is none, brackets without an address
         return False
-    return bool(scheme in _PORTS and host and port and not {"@", "?", "#"} & set(url))
+    return bool(host and port)
 
 
 def _host(parts: SplitResult) -> _Host:

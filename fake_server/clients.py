@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fake_server.dialects import Grant
+from fake_server.dialects.identifiers import random_hex
 from fake_server.keys import SigningKey
 from fake_server.secret_shapes import shapes_of
 
@@ -95,7 +96,7 @@ def _check_secret(client_id: str, secret: object) -> None:
 # that does not are both understood by every server, so the default must not tell them apart.
 def new_client_id() -> str:
     """Return a client id that no other server has: `0oa` and 17 letters and digits."""
-    return "0oa" + secrets.token_hex(9)[:17]
+    return "0oa" + random_hex(9)[:17]
 
 
 def new_client_secret() -> str:

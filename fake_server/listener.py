@@ -3,7 +3,6 @@
 import errno
 import ipaddress
 import re
-import secrets
 import socket
 import warnings
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from werkzeug.serving import select_address_family
 
 from fake_server.addresses import WELL_KNOWN
 from fake_server.api import json_response
+from fake_server.dialects.identifiers import random_hex
 from fake_server.keys import KeySource
 from fake_server.options import Options
 from fake_server.server import AuthorizationServer
@@ -104,7 +104,7 @@ class Listener:
     @property
     def servers(self) -> tuple[AuthorizationServer, ...]:
         """The servers that are mounted, in the order of their mounting."""
-        return tuple(dict.fromkeys(self._mounts.values()))
+        return tuple(self._mounts.copy().values())  # one step: another thread may mount a server
 
     def start(self) -> None:
         """Open the socket and accept connections in a thread. Raises OSError, which names the port, when it is busy."""
@@ -175,7 +175,7 @@ class Listener:
         Raises ValueError for a path that is taken, or is not made of slashes and plain words, and for `tls` where
         this listener speaks http, RuntimeError while another server is down.
         """
-        path = f"/aus{secrets.token_hex(9)[:17]}" if path is None else path.rstrip("/")
+        path = f"/aus{random_hex(9)[:17]}" if path is None else path.rstrip("/")
         if not _PATH.fullmatch(path):
             raise ValueError(f"the path {path!r} cannot be used; write a slash before each word, as in /as/one")
         if path in self._mounts:
@@ -191,8 +191,7 @@ class Listener:
             )
         server.doors.append(self)
         server.ca_file = self._tls.ca_file if self._tls else None
-        for mount in _paths(path):
-            self._mounts[mount] = server
+        self._mounts[path] = server
         return server
 
     def unmount(self, server: AuthorizationServer) -> None:
@@ -208,20 +207,17 @@ class Listener:
 
     def _dispatch(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # werkzeug's DispatcherMiddleware looks a mount up twice, between which another thread may unmount it.
-        path = mount = environ["PATH_INFO"]
-        server = self._mounts.get(mount)
-        while server is None and mount:
+        path = environ["PATH_INFO"]
+        # RFC 8414's form of a well-known URL has the server's path behind it.
+        name = next(filter(path.startswith, WELL_KNOWN), "")
+        mount = path.removeprefix(name)
+        while (server := self._mounts.get(mount)) is None and mount:
             mount = mount.rpartition("/")[0]
-            server = self._mounts.get(mount)
         if server is None:
             return _nothing_here(environ, start_response)
+        mount = name + mount
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
         return server(environ, start_response)
-
-
-def _paths(path: str) -> tuple[str, ...]:
-    # RFC 8414's form of a well-known URL has the server's path behind it.
-    return path, *(name + path for name in WELL_KNOWN)
 
 
 def _nothing_here(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -11,15 +11,17 @@ from werkzeug.wrappers import Response
 
 from fake_server.addresses import API_PATH, TOKEN_PATH, WELL_KNOWN
 from fake_server.answers import answer_failure, answer_refusal
-from fake_server.clients import RegisteredClient, new_client_id, new_client_secret
-from fake_server.clock import duration
+from fake_server.api import ProtectedApi
+from fake_server.clients import ClientRegistry, RegisteredClient, new_client_id, new_client_secret
+from fake_server.clock import Clock, duration
 from fake_server.dialects import Grant
 from fake_server.fault_queue import ArmedFault, Script
 from fake_server.faults import DOWN, TransportFault
 from fake_server.form import FormRequest
 from fake_server.hidden import Hidden
-from fake_server.journal import ExchangeLog
+from fake_server.journal import ExchangeLog, Journal
 from fake_server.keys import KeySource, read_public_keys
+from fake_server.made_once import made_once
 from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
 from fake_server.options import OptionError, Options, read_grant_types
 from fake_server.proof import check_no_hammering, check_renewed_once, check_single_flight, check_token_requests
@@ -115,20 +117,35 @@ class AuthorizationServer:
             raise TypeError(
                 f"options is a {type(options).__name__}; pass Options(token_lifetime=60), or Options(**mapping)"
             )
-        self._state = state = ServerState(options or Options(), base_url, keys or KeySource())
-        self.options = state.options
-        self.api = state.api
-        self.clients = state.clients
-        self.clock = state.clock
-        self.journal = state.journal
-        self.errors = state.errors
+        self._state = ServerState(options or Options(), base_url, keys or KeySource())
+        self.options = self._state.options
+        self.errors = self._state.errors
         self.doors: list[Door] = []
         self.is_down = False
         self.ca_file: str | None = None
-        self._endpoints = _endpoints(state)
 
     def __repr__(self) -> str:
         return f"<AuthorizationServer {self.issuer}, {len(self.clients)} clients, {self.journal.total} exchanges>"
+
+    @property
+    def clients(self) -> ClientRegistry:
+        """The registered clients by their id, in the order of registration."""
+        return self._state.clients
+
+    @property
+    def api(self) -> ProtectedApi:
+        """The API that the tokens are for."""
+        return self._state.api
+
+    @property
+    def clock(self) -> Clock:
+        """This server's time; moving it moves no other server's, nor the process's."""
+        return self._state.clock
+
+    @property
+    def journal(self) -> Journal:
+        """All that was asked and answered."""
+        return self._state.journal
 
     @property
     def issuer(self) -> str:
@@ -189,6 +206,10 @@ class AuthorizationServer:
         response.headers.setdefault("Date", _date_header(int(self.clock.time())))
         return response(environ, start_response)
 
+    @made_once
+    def _endpoints(self) -> dict[str, _Endpoint]:
+        return _endpoints(self._state)
+
     def _answer(self, request: FormRequest, path: str) -> Response:
         api_path = self._state.addresses.mount_path + API_PATH
         if path == api_path or path.startswith(api_path + "/"):
@@ -235,13 +256,15 @@ class AuthorizationServer:
         client = RegisteredClient(
             new_client_id() if client_id is None else client_id,
             client_secret,
-            scopes=self._known_scopes(self.options.scopes if scopes is None else scopes),
-            token_lifetime=Options.read(
-                "token_lifetime", self.options.token_lifetime if token_lifetime is None else token_lifetime
+            scopes=self.options.scopes if scopes is None else self._known_scopes(scopes),
+            token_lifetime=(
+                self.options.token_lifetime
+                if token_lifetime is None
+                else Options.read("token_lifetime", token_lifetime)
             ),
             grant_types=read_grant_types(grant_types),
             public_keys=public_keys,
-            claims=Options.read("claims", {} if claims is None else claims),
+            claims={} if claims is None else Options.read("claims", claims),
         )
         self.clients.add(client)
         return client

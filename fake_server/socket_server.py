@@ -50,7 +50,7 @@ class SocketServer(BaseWSGIServer):
             self._add_thread()
 
     def _add_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name="fake_server-connection", daemon=True)
+        thread = threading.Thread(target=self._work, name=f"fake_server-{self.port}", daemon=True)
         thread.start()
         self._threads.append(thread)
 

@@ -3,7 +3,7 @@
 import datetime
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from fake_server.flight import Flight
 from fake_server.jose import Claims, numeric_date
 from fake_server.journal import Journal
 from fake_server.keys import KeySource, SigningKeys
+from fake_server.made_once import made_once
 from fake_server.options import Options
 from fake_server.refusals import Reason, Refusal
 from fake_server.tokens import TokenStore
@@ -38,41 +39,67 @@ class Issued(NamedTuple):
     ends_at: datetime.datetime | None
 
 
-@dataclass
 class ServerState:
-    """Hold one server's settings, clients, tokens, journal, clock and API."""
+    """Hold one server's settings, clients, tokens, journal, clock and API, each made when it is first needed.
 
-    options: Options
-    base_url: str
-    key_source: KeySource
-    clock: Clock = field(default_factory=Clock)
-    clients: ClientRegistry = field(default_factory=ClientRegistry)
-    errors: list[Exception] = field(default_factory=list)
-    waiting: Waiting = field(default_factory=Waiting)
+    Most tests need a few of them, and there is a new server for each test. Raises ValueError for a base that is no URL.
+    """
 
-    def __post_init__(self) -> None:
-        options, dialect = self.options, self.options.spoken()
-        self.faults = FaultQueue(self.clock)
-        self.flight = Flight(self.waiting)
+    def __init__(self, options: Options, base_url: str, key_source: KeySource) -> None:
+        self.options = options
+        self.dialect = options.spoken()
+        self.addresses = Addresses.below(base_url, self.dialect)
+        self.errors: list[Exception] = []
+        self._key_source = key_source
         self._sticky_lock = threading.Lock()
         self._sticky: dict[tuple[str, tuple[str, ...]], Issued] = {}
-        self.dialect = dialect
-        self.addresses = Addresses.below(self.base_url, dialect)
-        self.journal = Journal(options.journal_size)
-        self.api = ProtectedApi(self.addresses.api_url, required_scope=options.scopes[0])
-        self.tokens = TokenStore(
-            SigningKeys(self.key_source, options.signing_alg),
+
+    @made_once
+    def clock(self) -> Clock:
+        return Clock()
+
+    @made_once
+    def clients(self) -> ClientRegistry:
+        return ClientRegistry()
+
+    @made_once
+    def journal(self) -> Journal:
+        return Journal(self.options.journal_size)
+
+    @made_once
+    def waiting(self) -> Waiting:
+        return Waiting()
+
+    @made_once
+    def flight(self) -> Flight:
+        return Flight(self.waiting)
+
+    @made_once
+    def faults(self) -> FaultQueue:
+        return FaultQueue(self.clock)
+
+    @made_once
+    def api(self) -> ProtectedApi:
+        return ProtectedApi(self.addresses.api_url, required_scope=self.options.scopes[0])
+
+    @made_once
+    def tokens(self) -> TokenStore:
+        return TokenStore(
+            SigningKeys(self._key_source, self.options.signing_alg),
             self.clock,
             issuer=self.addresses.issuer,
             audience=self.audience,
-            token_format=options.token_format,
+            token_format=self.options.token_format,
         )
-        self.authenticator = Authenticator(
+
+    @made_once
+    def authenticator(self) -> Authenticator:
+        return Authenticator(
             clients=self.clients,
             assertions=AssertionVerifier(self.clock, self.addresses.assertion_audiences),
-            methods=options.client_auth,
-            basic_decoding=options.basic_decoding,
-            first_wins=dialect.first_credentials_win,
+            methods=self.options.client_auth,
+            basic_decoding=self.options.basic_decoding,
+            first_wins=self.dialect.first_credentials_win,
         )
 
     @property

@@ -22,7 +22,7 @@ __all__ = [
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 # What a line of `sc_auth_env` can name: the fields of fake_server.Credentials, which may not be imported at start.
 FIELDS = ("token_url", "client_id", "client_secret", "scope", "api_url")
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAME = re.compile(r"[^\s=]+")
@@ -71,7 +71,7 @@ def check_no_real_values(environment: Mapping[str, str], present: Mapping[str, s
 
 def without_proxy(present: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that keep loopback away from a proxy, where one is set."""
-    if not any(present.get(name) or present.get(name.upper()) for name in _PROXIES):
+    if not any(map(present.get, _PROXIES)):
         return {}
     hosts = dict.fromkeys(host for name in _NO_PROXY for host in present.get(name, "").split(",") if host)
     # An asterisk is for all hosts, and means nothing with others beside it.

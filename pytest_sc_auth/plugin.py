@@ -5,13 +5,14 @@ fixture needs is imported when the first test asks for it.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sc_auth.environment import check_no_real_values, environment_for, without_proxy
-from pytest_sc_auth.servers import ForeignModuleError, NeighbourError, ServerFactory, check_fake_server, complaints
+from pytest_sc_auth.servers import ServerFactory, check_fake_server
+from pytest_sc_auth.session import Session, plain_errors
 from pytest_sc_auth.settings import (
     FAILURES_MARKER,
     MARKER,
@@ -19,9 +20,6 @@ from pytest_sc_auth.settings import (
     check_settings,
     clock_engine,
     environment_settings,
-    fixed_port,
-    marked_options,
-    production_urls,
     selected_failures,
     suite_settings,
 )
@@ -36,12 +34,7 @@ if TYPE_CHECKING:
     from pytest_sc_auth.token_client import TokenClient
 
 
-_SECTION = "sc_auth requests"
-_FACTORY: "pytest.StashKey[ServerFactory]" = pytest.StashKey()
-# How many exchanges each server had when the test began; None for one that was made in it.
-_SERVERS: "pytest.StashKey[dict[AuthorizationServer, int | None]]" = pytest.StashKey()
-_SHOWN: "pytest.StashKey[str]" = pytest.StashKey()
-_HAS_NOT_PASSED: "pytest.StashKey[bool]" = pytest.StashKey()
+_SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "sc_auth_failure runs with; the kinds are rejected, transient and malformed.",
     )
     check_settings(config)
+    config.stash[_SESSION] = Session(config)
+    config.pluginmanager.register(config.stash[_SESSION], "sc_auth_session")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -71,124 +66,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "sc_auth_failure" in metafunc.fixturenames:
         from pytest_sc_auth.failures import select_failures
 
-        with _plain_errors():
+        with plain_errors():
             failures = select_failures(*selected_failures(metafunc.definition))
         metafunc.parametrize("sc_auth_failure", failures, ids=str, indirect=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    before: dict[AuthorizationServer, int | None] = {server: server.journal.total for server in _running_servers(item)}
-    item.stash[_SERVERS] = before
-
-
-def _running_servers(item: pytest.Item) -> "tuple[AuthorizationServer, ...]":
-    factory = item.config.stash.get(_FACTORY, None)
-    return () if factory is None else factory.servers
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: "pytest.CallInfo[None]"
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    wanted = item.config.getoption("--sc-auth-report")
-    servers = item.stash.get(_SERVERS, {})
-    for server in _running_servers(item):
-        servers.setdefault(server, None)
-    if not report.passed:
-        item.stash[_HAS_NOT_PASSED] = True
-    if report.failed and wanted != "never":
-        _explain(item, report, servers)
-    elif report.passed and report.when == "call" and wanted == "always":
-        report.sc_auth_requests = _rendered(servers)  # type: ignore[attr-defined]  # xdist sends it along
-    if report.when == "teardown":
-        item.stash[_SERVERS] = {}  # the session keeps its items, and would keep every server by them
-    return report
-
-
-def _explain(item: pytest.Item, report: pytest.TestReport, servers: "Mapping[AuthorizationServer, int | None]") -> None:
-    """Add a section to a failure itself: so it is in JUnit XML, too, where a report's sections are not."""
-    text = _rendered(servers)
-    # A test may fail once more in its teardown.
-    if not text or text == item.stash.get(_SHOWN, None):
-        return
-    item.stash[_SHOWN] = text
-    add_section: Callable[..., None] | None = getattr(report.longrepr, "addsection", None)
-    if add_section is not None:
-        add_section(_SECTION, text, sep="-")
-    else:  # a text, as for a test that passes and was to fail
-        report.longrepr = f"{report.longrepr}\n{f' {_SECTION} ':-^80}\n{text}"
-
-
-def _rendered(servers: "Mapping[AuthorizationServer, int | None]") -> str:
-    used = {server: since for server, since in servers.items() if since is None or server.journal.total > since}
-    if not used:
-        return ""
-    from pytest_sc_auth.report import render_server
-
-    return "\n\n".join(render_server(server, since or 0) for server, since in used.items())
-
-
-def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    for report in terminalreporter.getreports("passed"):
-        if text := getattr(report, "sc_auth_requests", ""):
-            terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
-            terminalreporter.line(text)
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Show what is wrong with a test's set-up as one sentence at that test, without our own frames."""
-    try:
-        yield
-    except (ForeignModuleError, NeighbourError, ValueError) as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
 @pytest.fixture(scope="session")
-def sc_auth_server_factory(pytestconfig: pytest.Config) -> Iterator[ServerFactory]:
+def sc_auth_server_factory(request: pytest.FixtureRequest) -> Iterator[ServerFactory]:
     """Make authorization servers of any lifetime, as tmp_path_factory makes paths.
 
     `make(**options)` returns a running server with one client registered; it stops with `stop(server)`
     or the session. All share one socket, which opens with the first.
     """
-    factory = ServerFactory(
-        suite_settings(pytestconfig), port=fixed_port(pytestconfig), urls=production_urls(pytestconfig)
-    )
-    pytestconfig.stash[_FACTORY] = factory
-    yield factory
-    # Those that no test has stopped: their own tests are over, and so it is the session that fails.
-    servers = factory.servers
-    factory.close()
-    for server in servers:
-        if server.errors:
-            raise server.errors[0]
-    if found := "\n".join(filter(None, map(complaints, servers))):
-        raise pytest.fail.Exception(found, pytrace=False)
-
-
-@pytest.fixture
-def sc_auth_server(
-    request: pytest.FixtureRequest, sc_auth_server_factory: ServerFactory
-) -> Iterator["AuthorizationServer"]:
-    """This test's own fake authorization server, running, with one client registered.
-
-    Set it up with `@pytest.mark.sc_auth(token_lifetime=60, ...)`; the options are the fields of
-    `fake_server.Options`. It checks what it is asked as a real server does, `.journal` tells
-    what was asked and why it was refused, `.clock` moves this server's time alone.
-    """
-    with _plain_errors():
-        try:
-            server = sc_auth_server_factory.make(**marked_options(request.node))
-        except OSError as error:  # the port is busy
-            raise ValueError(error.strerror) from error
-    yield server
-    sc_auth_server_factory.stop(server)
-    if server.errors:
-        raise server.errors[0]
-    if not request.node.stash.get(_HAS_NOT_PASSED, False) and (found := complaints(server)):
-        raise pytest.fail.Exception(found, pytrace=False)
+    yield from request.config.stash[_SESSION].run_factory()
 
 
 @pytest.fixture
@@ -266,7 +156,7 @@ def sc_auth_intercept(
     def intercept(
         token_url: str | None = None, api_url: str | None = None, *, mock: Any = None, passthrough: Iterable[str] = ()
     ) -> "Credentials":
-        with _plain_errors():
+        with plain_errors():
             return sc_auth_server_factory.intercept(
                 sc_auth_server, token_url, api_url, mock=mock, passthrough=passthrough
             )
@@ -285,7 +175,7 @@ def sc_auth_env(pytestconfig: pytest.Config, sc_auth_credentials: "Credentials")
     from fake_server.hidden import Hidden
 
     mapping, forbids_real = environment_settings(pytestconfig)
-    with _plain_errors():
+    with plain_errors():
         environment = environment_for(mapping, sc_auth_credentials)
         if not mapping:
             raise ValueError(
@@ -320,7 +210,7 @@ def sc_auth_clock(pytestconfig: pytest.Config, sc_auth_server_factory: ServerFac
     server, the API and the token client alike; `sc_auth_server.clock` moves the server alone.
     """
     with contextlib.ExitStack() as stack:
-        with _plain_errors():
+        with plain_errors():
             check_fake_server()
             from pytest_sc_auth.time_control import ProcessClock
 

@@ -69,6 +69,7 @@ class ServerFactory:
         self._port = port
         self._urls = urls
         self._listeners: dict[bool, Listener] = {}
+        self._servers: dict[AuthorizationServer, Listener] = {}
         self._keys: KeySource | None = None
         self._authority: CertificateAuthority | None = None
         self._interception: Interception | None = None
@@ -96,7 +97,9 @@ class ServerFactory:
         with self._lock:
             self._find_keys()  # first of all: the key is made while the rest is loaded
             chosen = self._choose(options) if options else self._suites_own
-            server = self._find_listener(chosen.tls).serve(chosen, path=path)
+            listener = self._find_listener(chosen.tls)
+            server = listener.serve(chosen, path=path)
+            self._servers[server] = listener
             try:
                 server.register(client_id, client_secret)
                 if self._urls:
@@ -166,23 +169,26 @@ class ServerFactory:
 
     def stop(self, server: "AuthorizationServer") -> None:
         """Answer 404 for a server's URLs from now on."""
-        with self._lock, contextlib.ExitStack() as stack:
-            stack.callback(self._settle)
-            for listener in self._listeners.values():
-                stack.callback(listener.unmount, server)
-            if self._interception is not None:
-                self._interception.remove(server)
+        with self._lock:
+            listener = self._servers.pop(server, None)
+            if listener is None:
+                return
+            try:
+                if self._interception is not None:
+                    self._interception.remove(server)
+            finally:
+                listener.unmount(server)
+                self._settle()
 
     def _settle(self) -> None:
         """Hold the environment's variables as the servers that run need them, or give them back."""
-        servers = self.servers
-        self._proxy.hold(bool(servers))
-        self._trust.hold(any(server.ca_file for server in servers))
+        self._proxy.hold(bool(self._servers))
+        self._trust.hold(any(server.ca_file for server in self._servers))
 
     @property
     def servers(self) -> tuple["AuthorizationServer", ...]:
         """The servers that run now."""
-        return tuple(server for listener in self._listeners.values() for server in listener.servers)
+        return tuple(self._servers.copy())  # one step: another thread may make or stop a server
 
     def close(self) -> None:
         """Stop every server, and the listeners."""

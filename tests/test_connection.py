@@ -29,7 +29,7 @@ def listener(keys: KeySource) -> Iterator[Listener]:
     """A listener that runs, whose key is made already; no thread of its connections is left at the end."""
     with Listener(keys=keys) as listener:
         yield listener
-    assert connection_threads() == []
+    assert threads_of(listener) == []
 
 
 @pytest.fixture
@@ -40,8 +40,9 @@ def server(listener: Listener) -> AuthorizationServer:
     return server
 
 
-def connection_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "fake_server-connection"]
+def threads_of(listener: Listener) -> list[threading.Thread]:
+    """Return the threads of a listener, of one that was stopped, too."""
+    return [thread for thread in threading.enumerate() if thread.name == f"fake_server-{listener._bound_port}"]
 
 
 def wait_for_connections(listener: Listener) -> None:
@@ -51,11 +52,11 @@ def wait_for_connections(listener: Listener) -> None:
         assert running._changes.wait_for(lambda: not running._serving, timeout=5)
 
 
-def join_connections() -> None:
+def join_threads(listener: Listener) -> None:
     """Wait for the threads of a listener that was stopped or shut; the one that did it ends by itself."""
-    for thread in connection_threads():
+    for thread in threads_of(listener):
         thread.join(timeout=5)
-    assert connection_threads() == []
+    assert threads_of(listener) == []
 
 
 def port_of(listener: Listener) -> int:
@@ -320,7 +321,7 @@ def test_hung_connection_ends_when_the_listener_stops(listener: Listener, server
         listener.stop()
         assert connection.recv(1) == b""
 
-    assert connection_threads() == []
+    assert threads_of(listener) == []
 
 
 def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
@@ -344,7 +345,7 @@ def test_stop_waits_for_a_thread_whose_connection_is_closed_already(
     assert stopping.is_alive()
     may_end.set()
     stopping.join(5)
-    assert connection_threads() == []
+    assert threads_of(listener) == []
 
 
 def test_connection_that_comes_at_the_stop_is_closed_unserved(
@@ -365,7 +366,7 @@ def test_connection_that_comes_at_the_stop_is_closed_unserved(
     assert exchange(listener, b"") == b""
 
     stopping.join(5)
-    assert connection_threads() == []
+    assert threads_of(listener) == []
 
 
 def test_threads_serve_one_connection_after_the_other(listener: Listener, server: AuthorizationServer) -> None:
@@ -375,7 +376,7 @@ def test_threads_serve_one_connection_after_the_other(listener: Listener, server
         assert exchange(listener, last).startswith(b"HTTP/1.1 200 OK\r\n")
         wait_for_connections(listener)
 
-    assert len(connection_threads()) == 2
+    assert len(threads_of(listener)) == 2
 
 
 def test_connection_waits_for_a_thread_where_the_system_gives_no_other(
@@ -391,7 +392,7 @@ def test_connection_waits_for_a_thread_where_the_system_gives_no_other(
             answers = [connection.makefile("rb").read(15) for connection in (first, second)]
 
     assert answers == [b"HTTP/1.1 200 OK"] * 2
-    assert len(connection_threads()) == 1
+    assert len(threads_of(listener)) == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -547,7 +548,7 @@ def test_server_that_its_own_route_takes_down_comes_back(listener: Listener, ser
 
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{server.api.url}/down", headers=headers, timeout=5)
-    join_connections()  # the route's own thread shuts the door
+    join_threads(listener)  # the route's own thread shuts the door
     with pytest.raises(requests.ConnectionError):
         requests.get(server.jwks_uri, timeout=5)
     server.up()

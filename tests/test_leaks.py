@@ -30,7 +30,6 @@ HEADER = (
 ).encode()
 TOKEN_REQUEST = HEADER + FORM
 LAST_REQUEST = TOKEN_REQUEST.replace(b"Host: x", b"Host: x\r\nConnection: close")
-OURS = "fake_server-connection"
 TIMES = 50
 
 
@@ -238,10 +237,10 @@ def wait_for_connections(listener: Listener) -> None:
         assert running._changes.wait_for(lambda: not running._serving, timeout=20)
 
 
-def join_connections() -> None:
+def join_threads(listener: Listener) -> None:
     """Wait for the threads of a listener that was stopped; the one that stopped it ends by itself."""
     for thread in threading.enumerate():
-        if thread.name == OURS:
+        if thread.name == f"fake_server-{listener._bound_port}":
             thread.join(timeout=20)
             assert not thread.is_alive()
 
@@ -373,4 +372,4 @@ def test_request_whose_server_ends_before_its_fault_waits_for_nothing(
                 pass
 
         listener.stop()
-        join_connections()
+        join_threads(listener)

@@ -221,7 +221,7 @@ def test_fixtures_read_as_documentation(run: Run) -> None:
     shown = [line for line in result.outlines if line.startswith("sc_auth_")]
     assert sorted(line.split()[0] for line in shown) == list(FIXTURES)
     for name, sentence in FIXTURES.items():
-        result.stdout.fnmatch_lines([f"{name}[ ]*-- *plugin.py:*", f"    {sentence}"], consecutive=True)
+        result.stdout.fnmatch_lines([f"{name}[ ]*-- *pytest_sc_auth*.py:*", f"    {sentence}"], consecutive=True)
     result.stdout.no_fnmatch_line("sc_auth_* no docstring available*")
 
 
@@ -277,7 +277,8 @@ def test_plugin_imports_nothing_until_a_fixture_is_used(
 
     without, with_plugin = loaded(), loaded("-p", "pytest_sc_auth.plugin")
 
-    ours = {"pytest_sc_auth", *(f"pytest_sc_auth.{name}" for name in ("environment", "plugin", "servers", "settings"))}
+    modules = ("environment", "plugin", "servers", "session", "settings")
+    ours = {"pytest_sc_auth", *(f"pytest_sc_auth.{name}" for name in modules)}
     assert with_plugin - without == ours
 
 

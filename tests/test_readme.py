@@ -8,6 +8,7 @@ import pytest
 
 from fake_server import Options
 from pytest_sc_auth import plugin
+from pytest_sc_auth.session import Session
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_every_how_to_is_shown() -> None:
 
 
 def test_fixture_table_has_every_fixture() -> None:
-    fixtures = {name for name in vars(plugin) if name.startswith("sc_auth_")}
+    fixtures = {name for name in (*vars(plugin), *vars(Session)) if name.startswith("sc_auth_")}
 
     assert set(re.findall(r"^\| `(sc_auth_\w+)` \|", README, re.MULTILINE)) == fixtures
 

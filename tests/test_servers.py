@@ -1,6 +1,7 @@
 """The servers that tests get: one socket, a path each, and a name that must be ours."""
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -49,8 +50,8 @@ def status_of(server: AuthorizationServer) -> int:
     return requests.get(server.jwks_uri).status_code
 
 
-def listeners() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "fake_server-connection"]
+def listening_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if re.fullmatch("fake_server-[0-9]+", thread.name)]
 
 
 def test_made_server_runs_with_one_client(factory: ServerFactory) -> None:
@@ -104,13 +105,13 @@ def test_given_options_win_over_the_settings(
 def test_wrong_option_opens_no_socket(
     new_factory: NewFactory, settings: dict[str, str], options: dict[str, Any]
 ) -> None:
-    factory, before = new_factory(**settings), listeners()
+    factory, before = new_factory(**settings), listening_threads()
 
     with pytest.raises(OptionError, match="token_lifetime"):
         factory.make(**options)
 
     assert factory.servers == ()
-    assert listeners() == before
+    assert listening_threads() == before
 
 
 def test_stopped_server_is_gone_and_the_others_go_on(factory: ServerFactory) -> None:
@@ -132,23 +133,23 @@ def test_stopping_a_server_twice_changes_nothing(factory: ServerFactory) -> None
 
 
 def test_closed_factory_answers_no_more(factory: ServerFactory) -> None:
-    server, before = factory.make(), len(listeners())
+    server, before = factory.make(), len(listening_threads())
 
     factory.close()
 
     with pytest.raises(requests.ConnectionError):
         status_of(server)
-    assert len(listeners()) == before - 1
+    assert len(listening_threads()) == before - 1
 
 
 def test_factory_that_made_nothing_has_nothing_to_stop(factory: ServerFactory) -> None:
-    before = listeners()
+    before = listening_threads()
 
     factory.stop(AuthorizationServer())
     factory.close()
 
     assert factory.servers == ()
-    assert listeners() == before
+    assert listening_threads() == before
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
