@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sc_auth.environment import check_no_real_values, environment_for, without_proxy
-from pytest_sc_auth.servers import ServerFactory, check_fake_server
 from pytest_sc_auth.session import Session, plain_errors
 from pytest_sc_auth.settings import (
     FAILURES_MARKER,
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from fake_server import AuthorizationServer, Credentials
     from fake_server.api import ProtectedApi
     from pytest_sc_auth.failures import Failure
+    from pytest_sc_auth.servers import ServerFactory
     from pytest_sc_auth.time_control import ProcessClock
     from pytest_sc_auth.token_client import TokenClient
 
@@ -72,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def sc_auth_server_factory(request: pytest.FixtureRequest) -> Iterator[ServerFactory]:
+def sc_auth_server_factory(request: pytest.FixtureRequest) -> Iterator["ServerFactory"]:
     """Make authorization servers of any lifetime, as tmp_path_factory makes paths.
 
     `make(**options)` returns a running server with one client registered; it stops with `stop(server)`
@@ -142,7 +141,7 @@ def sc_auth_api(sc_auth_server: "AuthorizationServer") -> "ProtectedApi":
 
 @pytest.fixture
 def sc_auth_intercept(
-    sc_auth_server: "AuthorizationServer", sc_auth_server_factory: ServerFactory
+    sc_auth_server: "AuthorizationServer", sc_auth_server_factory: "ServerFactory"
 ) -> "Callable[..., Credentials]":
     """Let this test's server answer production URLs: `intercept(token_url="https://…/v1/token", api_url="https://…")`.
 
@@ -173,6 +172,7 @@ def sc_auth_env(pytestconfig: pytest.Config, sc_auth_credentials: "Credentials")
     an error. Everything is put back.
     """
     from fake_server.hidden import Hidden
+    from pytest_sc_auth.environment import check_no_real_values, environment_for, without_proxy
 
     mapping, forbids_real = environment_settings(pytestconfig)
     with plain_errors():
@@ -203,7 +203,7 @@ def sc_auth_failure(request: pytest.FixtureRequest, sc_auth_server: "Authorizati
 
 
 @pytest.fixture
-def sc_auth_clock(pytestconfig: pytest.Config, sc_auth_server_factory: ServerFactory) -> Iterator["ProcessClock"]:
+def sc_auth_clock(pytestconfig: pytest.Config, sc_auth_server_factory: "ServerFactory") -> Iterator["ProcessClock"]:
     """Time, held still for the process and the servers together: `.now() .time() .advance(...) .move_to(...)`.
 
     It begins at the present. `advance(hours=1)` is an hour that passes, for the code under test, the
@@ -211,6 +211,8 @@ def sc_auth_clock(pytestconfig: pytest.Config, sc_auth_server_factory: ServerFac
     """
     with contextlib.ExitStack() as stack:
         with plain_errors():
+            from pytest_sc_auth.servers import check_fake_server
+
             check_fake_server()
             from pytest_sc_auth.time_control import ProcessClock
 

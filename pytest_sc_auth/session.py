@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sc_auth.servers import ForeignModuleError, NeighbourError, ServerFactory, complaints
 from pytest_sc_auth.settings import fixed_port, marked_options, production_urls, suite_settings
 
 if TYPE_CHECKING:
     from fake_server import AuthorizationServer
+    from pytest_sc_auth.servers import ServerFactory
 
 __all__ = ["Session", "plain_errors"]
 
@@ -25,8 +25,12 @@ def plain_errors() -> Iterator[None]:
     """Show what is wrong with a test's set-up as one sentence at that test, without our own frames."""
     try:
         yield
-    except (ForeignModuleError, NeighbourError, ValueError) as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    except Exception as error:
+        from pytest_sc_auth.servers import ForeignModuleError, NeighbourError
+
+        if isinstance(error, (ForeignModuleError, NeighbourError, ValueError)):
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise
 
 
 class _Test:
@@ -50,8 +54,10 @@ class Session:
         self._factory: ServerFactory | None = None
         self._test: _Test
 
-    def run_factory(self) -> Iterator[ServerFactory]:
+    def run_factory(self) -> Iterator["ServerFactory"]:
         """Make the session's factory, and close it when it is not needed any more."""
+        from pytest_sc_auth.servers import ServerFactory, complaints
+
         config = self._config
         self._factory = factory = ServerFactory(
             suite_settings(config), port=fixed_port(config), urls=production_urls(config)
@@ -67,13 +73,15 @@ class Session:
             raise pytest.fail.Exception(found, pytrace=False)
 
     @pytest.fixture
-    def sc_auth_server(self, sc_auth_server_factory: ServerFactory) -> Iterator["AuthorizationServer"]:
+    def sc_auth_server(self, sc_auth_server_factory: "ServerFactory") -> Iterator["AuthorizationServer"]:
         """This test's own fake authorization server, running, with one client registered.
 
         Set it up with `@pytest.mark.sc_auth(token_lifetime=60, ...)`; the options are the fields of
         `fake_server.Options`. It checks what it is asked as a real server does, `.journal` tells
         what was asked and why it was refused, `.clock` moves this server's time alone.
         """
+        from pytest_sc_auth.servers import complaints
+
         test = self._test
         with plain_errors():
             try:

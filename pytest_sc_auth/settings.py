@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_sc_auth.environment import read_mapping
-
 __all__ = [
     "FAILURES_MARKER",
     "MARKER",
@@ -105,7 +103,12 @@ def environment_settings(config: pytest.Config) -> tuple[dict[str, str], bool]:
     Raises UsageError for what is no mapping and no truth value.
     """
     try:
-        return read_mapping(config.getini(_PREFIX + "env")), config.getini(_PREFIX + "forbid_real_credentials")
+        lines, forbids_real = config.getini(_PREFIX + "env"), config.getini(_PREFIX + "forbid_real_credentials")
+        if not lines:
+            return {}, forbids_real
+        from pytest_sc_auth.environment import read_mapping  # late: most suites have no such mapping
+
+        return read_mapping(lines), forbids_real
     except (ValueError, pytest.UsageError) as error:  # of a truth value pytest does not say whose it is
         named = "" if _PREFIX in str(error) else f"{_PREFIX}forbid_real_credentials: "
         raise pytest.UsageError(f"{named}{error}") from error

@@ -1,5 +1,6 @@
 """A part of an object that is made at its first use."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,18 +15,22 @@ class Whole:
 
     def __init__(self) -> None:
         self.made = 0
-        self.all_have_come = threading.Barrier(8, timeout=5)
+        self.all_have_come = threading.Barrier(2, timeout=5)
+        self.two_make_it = threading.Barrier(2, timeout=0.05)
 
     @made_once
     def part(self) -> object:
         """A thing."""
         self.made += 1
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.two_make_it.wait()
         return object()
 
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
+    """Two threads."""
+    with ThreadPoolExecutor(2) as pool:
         yield pool
 
 
@@ -50,17 +55,17 @@ def test_part_can_be_assigned_and_is_then_not_made() -> None:
     assert whole.made == 0
 
 
-@pytest.mark.usefixtures("eager_threads")
 def test_threads_that_come_at_once_get_the_same(pool: ThreadPoolExecutor) -> None:
-    for _ in range(20):
-        whole = Whole()
+    whole = Whole()
 
-        def ask(whole: Whole) -> object:
-            whole.all_have_come.wait()
-            return whole.part
+    def ask() -> object:
+        whole.all_have_come.wait()
+        return whole.part
 
-        assert len(set(pool.map(ask, [whole] * 8))) == 1
-        assert whole.made == 1
+    asked = [pool.submit(ask) for _ in range(2)]
+
+    assert asked[0].result() is asked[1].result()
+    assert whole.made == 1
 
 
 def test_class_itself_has_the_property_and_its_docstring() -> None:
