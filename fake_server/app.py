@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.options import Options
 from fake_server.server import AuthorizationServer
 

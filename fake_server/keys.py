@@ -1,26 +1,17 @@
 """The keys that tokens are signed with (RFC 7517)."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from joserfc.errors import InvalidKeyTypeError, JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-__all__ = ["KeySource", "SigningKey", "SigningKeys", "read_public_keys"]
+from fake_server.key_source import KeySource
+
+__all__ = ["SigningKey", "SigningKeys", "read_public_keys"]
 
 SigningKey = RSAKey | ECKey | OKPKey | OctKey
-
-_MAKERS: Mapping[str, Callable[[], SigningKey]] = MappingProxyType(
-    {
-        "RS256": lambda: RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True),
-        "ES256": lambda: ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True),
-        "EdDSA": lambda: OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True),
-        "HS256": lambda: OctKey.generate_key(256, {"use": "sig", "alg": "HS256"}, auto_kid=True),
-    }
-)
-
-
 # Those of the algorithms that a client may sign with.
 _CURVES = ("P-256", "P-384", "P-521", "Ed25519", "Ed448")
 _PUBLIC_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = MappingProxyType(
@@ -73,41 +64,6 @@ def _public_half(key: RSAKey | ECKey | OKPKey) -> SigningKey:
     if not isinstance(key, RSAKey) and key.curve_name not in _CURVES:
         raise ValueError(f"the public_key is of the curve {key.curve_name}; assertions take {', '.join(_CURVES)}")
     return type(key).import_key(key.as_dict(private=False))
-
-
-class KeySource:
-    """Make signing keys, the first for each algorithm once for all servers that share this source.
-
-    A 2048-bit RSA key takes 50 ms on average, and up to three times that: too much for every test.
-    """
-
-    def __init__(self) -> None:
-        # One for each algorithm: who wants a key that is made in a moment must not wait for RSA's.
-        self._locks = {alg: threading.Lock() for alg in _MAKERS}
-        self._shared: dict[str, SigningKey] = {}
-        self._preparation: threading.Thread | None = None
-
-    def prepare(self) -> None:
-        """Start to make the shared RSA key in another thread; making one releases the GIL."""
-        if self._preparation is None:
-            self._preparation = threading.Thread(target=self.shared, name="fake_server-key", daemon=True)
-            self._preparation.start()
-
-    def close(self) -> None:
-        """Wait for a preparation that is under way."""
-        if self._preparation is not None:
-            self._preparation.join()
-
-    def shared(self, alg: str = "RS256") -> SigningKey:
-        """Return the key for an algorithm that every server starts with."""
-        with self._locks[alg]:
-            if alg not in self._shared:
-                self._shared[alg] = self.fresh(alg)
-            return self._shared[alg]
-
-    def fresh(self, alg: str = "RS256") -> SigningKey:
-        """Return a key for an algorithm that nobody else has."""
-        return _MAKERS[alg]()
 
 
 class SigningKeys:

@@ -14,7 +14,7 @@ from werkzeug.serving import select_address_family
 from fake_server.addresses import WELL_KNOWN
 from fake_server.api import json_response
 from fake_server.dialects.identifiers import random_hex
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.options import Options
 from fake_server.server import AuthorizationServer
 from fake_server.socket_server import SocketServer

@@ -1,7 +1,6 @@
 """The settings of a server, listed once for the marker, the config files and the command line."""
 
 import dataclasses
-import difflib
 import functools
 import json
 import re
@@ -228,6 +227,8 @@ class Options:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the question that names the likeliest of the known names, or the list of all."""
+    import difflib  # late: who writes no name wrong does without
+
     names = sorted(known)
     matches = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {matches[0]}?" if matches else f"there are {', '.join(names)}"

@@ -20,7 +20,8 @@ from fake_server.faults import DOWN, TransportFault
 from fake_server.form import FormRequest
 from fake_server.hidden import Hidden
 from fake_server.journal import ExchangeLog, Journal
-from fake_server.keys import KeySource, read_public_keys
+from fake_server.key_source import KeySource
+from fake_server.keys import read_public_keys
 from fake_server.made_once import made_once
 from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
 from fake_server.options import OptionError, Options, read_grant_types

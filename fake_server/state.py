@@ -19,7 +19,8 @@ from fake_server.faults import Waiting
 from fake_server.flight import Flight
 from fake_server.jose import Claims, numeric_date
 from fake_server.journal import Journal
-from fake_server.keys import KeySource, SigningKeys
+from fake_server.key_source import KeySource
+from fake_server.keys import SigningKeys
 from fake_server.made_once import made_once
 from fake_server.options import Options
 from fake_server.refusals import Reason, Refusal

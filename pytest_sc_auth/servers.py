@@ -13,7 +13,7 @@ from pytest_sc_auth.environment import CA_VARIABLES, HeldVariables, without_prox
 
 if TYPE_CHECKING:
     from fake_server import AuthorizationServer, Credentials, Listener, Options
-    from fake_server.keys import KeySource
+    from fake_server.key_source import KeySource
     from fake_server.tls import CertificateAuthority
     from pytest_sc_auth.interception import Interception
 
@@ -133,7 +133,7 @@ class ServerFactory:
 
     def _find_keys(self) -> "KeySource":
         if self._keys is None:
-            from fake_server.keys import KeySource
+            from fake_server.key_source import KeySource
 
             self._keys = KeySource()
             self._keys.prepare()

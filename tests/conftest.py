@@ -13,7 +13,7 @@ import requests  # noqa: F401
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Listener, RegisteredClient
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 pytest_plugins = ["pytester"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fake_server import AuthorizationServer, Options
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 TOKEN_URL = "https://idp.example.com/oauth2/aus1/v1/token"
 API_URL = "https://sc.example.com/sc/datalake/v1"

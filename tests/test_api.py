@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from fake_server import AuthorizationServer, Options, ProtectedApi, Reason, RegisteredClient
 from fake_server.api import CHALLENGES
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 FORM = "application/x-www-form-urlencoded"

@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Options, Reason
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 TOKEN_URL = "http://idp.test/as/v1/token"

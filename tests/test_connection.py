@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from fake_server import FAULTS, AuthorizationServer, Listener, Reason
 from fake_server.faults import Waiting
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.socket_server import SocketServer
 
 BASIC = "Basic " + base64.b64encode(b"smart-client:smart-secret").decode()

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Exchange, Options, Reason, RegisteredClient
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 GRANT = {"grant_type": "client_credentials", "scope": "ingr.api"}
 BODY = {"client_id": "smart-client", "client_secret": "smart-secret"}

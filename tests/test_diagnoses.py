@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Exchange, Listener, Options, Reason
 from fake_server.diagnoses import shorten
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 FORM = "application/x-www-form-urlencoded"

@@ -15,7 +15,7 @@ from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Dialect, ErrorAnswer, Listener, OptionError, Options, Reason
 from fake_server.dialects import DIALECTS
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 BASE_URL = "http://idp.test/as"

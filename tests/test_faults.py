@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from fake_server import FAULTS, AuthorizationServer, Fault, Options, Reason, RegisteredClient, TransportFault
 from fake_server.clock import instant
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 Ask = Callable[[], TestResponse]
 CallApi = Callable[..., TestResponse]

@@ -12,7 +12,7 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from fake_server import AuthorizationServer, Clock, Exchange, Options, Reason, RegisteredClient
 from fake_server.journal import Journal
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.tokens import fingerprint
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.timezone.utc)

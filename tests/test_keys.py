@@ -12,7 +12,8 @@ from joserfc.jwk import RSAKey
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Options, Reason, RegisteredClient
-from fake_server.keys import KeySource, SigningKey, SigningKeys
+from fake_server.key_source import KeySource
+from fake_server.keys import SigningKey, SigningKeys
 
 CallApi = Callable[..., TestResponse]
 

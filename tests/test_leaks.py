@@ -17,7 +17,7 @@ import requests
 
 from fake_server import AuthorizationServer, Listener, Options
 from fake_server.dialects import Grant
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.tls import CertificateAuthority
 from pytest_sc_auth import ServerFactory
 

@@ -21,7 +21,7 @@ import requests
 from werkzeug.wrappers import Response
 
 from fake_server import AuthorizationServer, Listener, Options
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 TOKEN = "/as/v1/token"
 JWKS = "/as/v1/keys"

@@ -20,7 +20,7 @@ import requests
 
 from fake_server import Listener
 from fake_server.__main__ import main
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 Run = Callable[..., tuple[str, str]]
 Refuse = Callable[..., str]

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Options
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 LIFETIME = 3600
 KEYS = KeySource()

@@ -10,7 +10,7 @@ from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Options, Reason
 from fake_server.api import CHALLENGES
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 ISSUER = "http://idp.test/as"

@@ -24,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from fake_server import DIALECTS, AuthorizationServer, Listener, Options
 from fake_server.api import CHALLENGES
 from fake_server.form import FORM
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from pytest_sc_auth import TokenClient, TokenError
 
 CLIENT_ID, CLIENT_SECRET = "smart-client", "s3cret+with/signs%41"

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Fault, Options, RegisteredClient
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.refusals import Reason
 from pytest_sc_auth.report import render_server
 

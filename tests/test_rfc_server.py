@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Listener, OptionError, Options
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.tls import CertificateAuthority
 
 NOON = 1772366400

@@ -9,7 +9,7 @@ from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Options, RegisteredClient
 from fake_server.assertions import ASSERTION_TYPE
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 GRANT = {"grant_type": "client_credentials", "scope": "ingr.api"}
 BASIC = ("smart-client", "smart-secret")

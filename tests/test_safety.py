@@ -33,7 +33,7 @@ from werkzeug.test import Client
 
 import fake_server
 from fake_server import AuthorizationServer, Listener, Options, Reason
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.listener import warning_of
 from fake_server.tls import CertificateAuthority
 

@@ -21,7 +21,7 @@ from fake_server import (
     Reason,
     RegisteredClient,
 )
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 NOON = 1772366400
 FORM = "application/x-www-form-urlencoded"

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Options, Reason, RegisteredClient
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.tokens import fingerprint
 
 NOON = 1772366400

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from fake_server import AuthorizationServer, Listener
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 from fake_server.tls import CertificateAuthority
 from pytest_sc_auth import ServerFactory
 from pytest_sc_auth.environment import CA_VARIABLES

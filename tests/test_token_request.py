@@ -7,7 +7,7 @@ from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Exchange, Options, Reason, RegisteredClient
 from fake_server.form import MAX_BODY
-from fake_server.keys import KeySource
+from fake_server.key_source import KeySource
 
 FORM = "application/x-www-form-urlencoded"
 GRANT = b"grant_type=client_credentials&scope=ingr.api"

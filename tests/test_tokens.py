@@ -18,7 +18,8 @@ from joserfc.jwk import RSAKey
 from werkzeug.test import Client, TestResponse
 
 from fake_server import AuthorizationServer, Clock, Options, Reason, Refusal, RegisteredClient
-from fake_server.keys import KeySource, SigningKey, SigningKeys
+from fake_server.key_source import KeySource
+from fake_server.keys import SigningKey, SigningKeys
 from fake_server.tokens import TokenStore, fingerprint
 
 NOON = 1772366400
