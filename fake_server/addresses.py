@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from fake_server.dialects import Dialect
 
-__all__ = ["API_PATH", "TOKEN_PATH", "WELL_KNOWN", "Addresses"]
+__all__ = ["API_PATH", "TOKEN_PATH", "WELL_KNOWN", "Addresses", "host_of"]
 
 # The token endpoint has this path in every dialect, besides the dialect's own.
 TOKEN_PATH = "/v1/token"
@@ -16,7 +16,7 @@ API_PATH = "/sc/datalake/v1"
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"(?P<origin>https?://[^ /?#@]+)(?P<path>(/[^ ?#@]*)?)", re.IGNORECASE)
-_Host = tuple[str, str | None, int | None]
+Host = tuple[str, str | None, int | None]
 _Routes = tuple[dict[str, str], dict[str, str]]
 
 
@@ -86,7 +86,7 @@ class Addresses:
     def path_of(self, url: str) -> str | None:
         """Return the path by which the server routes a request for one of its URLs, or None for another's URL."""
         parts = urlsplit(url)
-        points, trees = self._routes.get(_host(parts), ({}, {}))
+        points, trees = self._routes.get(host_of(parts), ({}, {}))
         exact = points.get(parts.path.rstrip("/"))
         if exact is not None:
             return exact
@@ -97,16 +97,16 @@ class Addresses:
         return trees[longest] + parts.path[len(longest) :]
 
     @functools.cached_property
-    def _routes(self) -> dict[_Host, _Routes]:
+    def _routes(self) -> dict[Host, _Routes]:
         """The server's own paths by the published ones at each host: of single URLs, and of whole trees."""
         token, api, base, issuer = map(urlsplit, (self.token_url, self.api_url, self.base_url, self.issuer))
-        routes: dict[_Host, _Routes] = {_host(url): ({}, {}) for url in (token, api, base)}
-        points, trees = routes[_host(base)]
+        routes: dict[Host, _Routes] = {host_of(url): ({}, {}) for url in (token, api, base)}
+        points, trees = routes[host_of(base)]
         trees[base.path] = self.mount_path
         for name in WELL_KNOWN if issuer.path else ():
             points[name + issuer.path] = name + self.mount_path + self.dialect.issuer_path
-        routes[_host(api)][1][api.path] = self.mount_path + API_PATH
-        routes[_host(token)][0][token.path.rstrip("/")] = self.mount_path + self.dialect.token_path
+        routes[host_of(api)][1][api.path] = self.mount_path + API_PATH
+        routes[host_of(token)][0][token.path.rstrip("/")] = self.mount_path + self.dialect.token_path
         return routes
 
     def _below(self, path: str | None) -> str | None:
@@ -126,11 +126,18 @@ def _check(name: str, url: str) -> str:
 @functools.lru_cache  # of many servers, one
 def _is_origin(url: str) -> bool:
     try:
-        _, host, port = _host(urlsplit(url))
+        _, host, port = host_of(urlsplit(url))
     except ValueError:  # a port that is none, brackets without an address
         return False
     return bool(host and port)
 
 
-def _host(parts: SplitResult) -> _Host:
-    return parts.scheme, parts.hostname, _PORTS.get(parts.scheme) if parts.port is None else parts.port
+def host_of(parts: SplitResult) -> Host:
+    """Return the scheme, the host and the port of a URL. Raises ValueError for a port that is none."""
+    return _host(parts.scheme, parts.netloc)
+
+
+@functools.lru_cache  # clients ask one host again and again
+def _host(scheme: str, netloc: str) -> Host:
+    parts = SplitResult(scheme, netloc, "", "", "")
+    return scheme, parts.hostname, _PORTS.get(scheme) if parts.port is None else parts.port

@@ -11,6 +11,7 @@ import urllib3
 from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
 from fake_server import AuthorizationServer, TransportFault
+from fake_server.addresses import host_of
 from fake_server.disturbance import PATIENCE
 from fake_server.environ import environ_of_origin, make_environ, put_body
 
@@ -57,8 +58,8 @@ class Entrance(responses.BaseResponse):
         ]
         if "Host" not in request.headers:
             fields.append(("Host", parts.netloc.rpartition("@")[2]))
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        origin = environ_of_origin(parts.scheme, parts.hostname or "", port)
+        scheme, host, port = host_of(parts)
+        origin = environ_of_origin(scheme, host or "", port or 0)
         path = self._server.path_of(url) or ""
         environ = make_environ(origin, str(request.method), path, parts.query, fields)
         put_body(environ, _octets(request.body))
