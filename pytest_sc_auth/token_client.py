@@ -3,12 +3,10 @@
 import base64
 import datetime
 import math
-import re
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -16,56 +14,10 @@ from urllib.parse import quote_plus, urlsplit
 import requests
 from requests.auth import AuthBase
 
-__all__ = ["AccessToken", "BearerAuth", "TokenClient", "TokenError"]
+from pytest_sc_auth.bearer_auth import BearerAuth
+from pytest_sc_auth.token_response import AccessToken, TokenError, invalid, read_token
 
-# RFC 6749, appendix A.12, less the space that a header could not carry.
-_TOKEN = re.compile(r"[\x21-\x7E]+")
-# RFC 6750, section 3; another scheme's challenge may stand before it.
-_INVALID_TOKEN = re.compile(r"""\bbearer\b.*\berror\s*=\s*"?invalid_token\b""", re.IGNORECASE | re.DOTALL)
-
-
-class TokenError(Exception):
-    """Say that no token was to be had, and why.
-
-    - `error`: the server's error code (RFC 6749, section 5.2), or for what is no answer of that kind
-      `timeout`, `connection_failed`, or `invalid_response`.
-    - `description`: a sentence, the server's own or this client's.
-    - `status`: of the HTTP answer; None where there was none.
-    """
-
-    def __init__(self, error: str, description: str, status: int | None = None) -> None:
-        super().__init__(error, description, status)
-        self.error = error
-        self.description = description
-        self.status = status
-
-    def __str__(self) -> str:
-        return f"{self.error}: {self.description}" + (f" (HTTP {self.status})" if self.status else "")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AccessToken:
-    """Hold a token as the server gave it; `value` is left out of the `repr`.
-
-    Comparing is its own, as pytest would show all the fields of dataclasses that compare themselves.
-
-    `scope` is what was granted, which is what was asked for where the server does not say.
-    `expires_at` is aware UTC, or None where the server does not say.
-    """
-
-    value: str = field(repr=False)
-    token_type: str
-    scope: str | None
-    expires_at: datetime.datetime | None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AccessToken) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash(self._fields())
-
-    def _fields(self) -> tuple[Any, ...]:
-        return self.value, self.token_type, self.scope, self.expires_at
+__all__ = ["TokenClient"]
 
 
 def _form_encoded(client_id: str, client_secret: str) -> str:
@@ -93,6 +45,12 @@ class _ClientAuth(AuthBase):
         request.headers["Authorization"] = f"Basic {self.encoded}"
         request.register_hook("response", _refuse_redirect)  # type: ignore[no-untyped-call]  # in types-requests
         return request
+
+
+def _refuse_redirect(response: requests.Response, **kwargs: Any) -> None:
+    if response.is_redirect:
+        response.close()
+        raise invalid("the token endpoint redirects, which is not followed: the secret would go along", response)
 
 
 class TokenClient:
@@ -155,7 +113,7 @@ class TokenClient:
             self._session.close()
 
     @property
-    def auth(self) -> "BearerAuth":
+    def auth(self) -> BearerAuth:
         """An `auth` for requests that sends the token and renews it."""
         return BearerAuth(self)
 
@@ -202,7 +160,8 @@ class TokenClient:
         asked_at = _wall_time()
         self._failure = None
         try:
-            token, lifetime = self._read(self._post(), asked_at)
+            response = self._post()
+            token, lifetime = read_token(response, scope=self.scope, asked_at=asked_at, hide=self._without_secret)
         except TokenError as error:
             self._failure = error.args
             # Without its cause and the frames below: they hold the secret and the token, and pytest would show them.
@@ -239,79 +198,10 @@ class TokenClient:
             reason = (cause.strerror if isinstance(cause, OSError) else None) or _raised_by(cause)
             raise TokenError("connection_failed", f"{url} did not answer: {reason}") from error
 
-    def _read(self, response: requests.Response, asked_at: float) -> tuple[AccessToken, int | None]:
-        """Return the token of an answer and its lifetime in seconds, where the answer has one."""
-        members = _json_object(response)
-        if response.status_code != 200:
-            raise self._refusal(response, members)
-        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-            raise _invalid("the answer is not announced as application/json", response)
-        if members is None:
-            raise _invalid("the answer's body is not a JSON object", response)
-        lifetime = _lifetime(members, response)
-        token = AccessToken(
-            value=_value(members, response),
-            token_type=_token_type(members, response),
-            scope=_scope(members, response) or self.scope,
-            expires_at=_expires_at(asked_at, lifetime, response),
-        )
-        return token, lifetime
-
-    def _refusal(self, response: requests.Response, members: Mapping[str, Any] | None) -> TokenError:
-        # Okta answers an unknown client in the words of its own API, errorCode and errorSummary.
-        error = members and (members.get("error") or members.get("errorCode"))
-        if not members or not isinstance(error, str):
-            return _invalid("the answer is neither a token nor an OAuth error", response)
-        description = str(members.get("error_description") or members.get("errorSummary") or "no description")
-        return TokenError(
-            self._without_secret(error)[:100], self._without_secret(description)[:500], response.status_code
-        )
-
     def _without_secret(self, text: str) -> str:
         for shape in (self._client_auth.encoded, quote_plus(self._secret), self._secret):
             text = text.replace(shape, "…") if shape else text
         return text
-
-
-class BearerAuth(AuthBase):
-    """Send a client's token with each request, and once more with a new one when the API says invalid_token."""
-
-    def __init__(self, client: TokenClient) -> None:
-        self._client = client
-
-    def __repr__(self) -> str:
-        return f"<BearerAuth of {self._client!r}>"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        __tracebackhide__ = True
-        token = self._client.token().value
-        header = f"Bearer {token}"
-        request.headers["Authorization"] = header
-        rewind = _rewinder(request.body)
-
-        def renew(response: requests.Response, **kwargs: Any) -> requests.Response:
-            __tracebackhide__ = True
-            # A redirect to another host has lost the header, and must not get a token for its 401.
-            is_own = response.request.headers.get("Authorization") == header
-            if response.status_code != 401 or not is_own or not _says_invalid_token(response):
-                return response
-            self._client.forget(token)
-            return self._send_again(response, **kwargs) if rewind() else response
-
-        request.register_hook("response", renew)  # type: ignore[no-untyped-call]  # in types-requests
-        return request
-
-    def _send_again(self, response: requests.Response, **kwargs: Any) -> requests.Response:
-        __tracebackhide__ = True
-        response.content  # noqa: B018  read to its end, so that the connection can be used again
-        response.close()
-        request = response.request.copy()
-        request.headers["Authorization"] = f"Bearer {self._client.token().value}"
-        # The adapter calls no hooks: a second 401 ends here.
-        again: requests.Response = response.connection.send(request, **kwargs)
-        again.history.append(response)
-        again.request = request
-        return again
 
 
 def _check_types(**texts: object) -> None:
@@ -360,83 +250,3 @@ def _raised_by(error: BaseException) -> str:
     """Return an error's type and the package that raised it: it may be a mock that stands in the network's place."""
     modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     return " raised by ".join([type(error).__name__, *(module.partition(".")[0] for module in modules[-1:])])
-
-
-def _invalid(description: str, response: requests.Response) -> TokenError:
-    return TokenError("invalid_response", description, response.status_code)
-
-
-def _refuse_redirect(response: requests.Response, **kwargs: Any) -> None:
-    if response.is_redirect:
-        response.close()
-        raise _invalid("the token endpoint redirects, which is not followed: the secret would go along", response)
-
-
-def _json_object(response: requests.Response) -> dict[str, Any] | None:
-    try:
-        members = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
-
-
-def _value(members: Mapping[str, Any], response: requests.Response) -> str:
-    value = members.get("access_token")
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise _invalid("the answer has no access_token that could be sent", response)
-    return value
-
-
-def _token_type(members: Mapping[str, Any], response: requests.Response) -> str:
-    token_type = members.get("token_type")
-    if not isinstance(token_type, str) or token_type.lower() != "bearer":
-        raise _invalid(f"the answer's token_type is {token_type!r:.12}, not Bearer", response)
-    return token_type
-
-
-def _scope(members: Mapping[str, Any], response: requests.Response) -> str | None:
-    scope = members.get("scope")
-    if scope is not None and not isinstance(scope, str):
-        raise _invalid("the answer's scope is not a text", response)
-    return scope
-
-
-def _lifetime(members: Mapping[str, Any], response: requests.Response) -> int | None:
-    lifetime = members.get("expires_in")
-    if lifetime is None and "expires_in" not in members:
-        return None
-    if isinstance(lifetime, bool) or not isinstance(lifetime, int) or lifetime <= 0:
-        raise _invalid(f"the answer's expires_in is {lifetime!r:.12}, not a whole number of seconds above 0", response)
-    return lifetime
-
-
-def _expires_at(asked_at: float, lifetime: int | None, response: requests.Response) -> datetime.datetime | None:
-    if lifetime is None:
-        return None
-    try:
-        return datetime.datetime.fromtimestamp(asked_at + lifetime, datetime.timezone.utc)
-    except (OverflowError, ValueError, OSError) as error:
-        raise _invalid("the answer's expires_in reaches beyond the year 9999", response) from error
-
-
-def _says_invalid_token(response: requests.Response) -> bool:
-    return _INVALID_TOKEN.search(response.headers.get("WWW-Authenticate", "")) is not None
-
-
-def _rewinder(body: Any) -> Callable[[], bool]:
-    """Return a function that makes a body ready to be sent again and tells whether it could."""
-    if body is None or isinstance(body, (bytes, str)):
-        return lambda: True
-    try:
-        start = body.tell()
-    except (AttributeError, OSError):
-        return lambda: False
-
-    def rewind() -> bool:
-        try:
-            body.seek(start)
-        except (AttributeError, OSError, ValueError):  # there is no way back, or the file is closed by now
-            return False
-        return True
-
-    return rewind
