@@ -18,9 +18,10 @@ from werkzeug.serving import WSGIRequestHandler
 from fake_server.answers import SHOWN
 from fake_server.api import json_response
 from fake_server.environ import environ_of_origin, make_environ, put_body
-from fake_server.faults import TransportFault, Waiting
+from fake_server.faults import TransportFault
 from fake_server.request_head import RequestHead, Unreadable, read_head
 from fake_server.socket_stream import SocketStream
+from fake_server.waiting import Waiting
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -4,10 +4,8 @@ A fault acts at one of four moments: it refuses the request, changes what is iss
 disturbs the answer's way to the client.
 """
 
-import contextlib
 import json
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +14,9 @@ from werkzeug.wrappers import Response
 
 from fake_server.options import nearest
 from fake_server.refusals import Reason
+from fake_server.waiting import Waiting, is_delay
 
-__all__ = ["DOWN", "ENDPOINTS", "FAULTS", "Fault", "TransportFault", "Waiting", "is_delay"]
+__all__ = ["DOWN", "ENDPOINTS", "FAULTS", "Fault", "TransportFault"]
 
 ENDPOINTS = ("token", "api")
 # What these fields of a fault can be.
@@ -27,12 +26,6 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "transport": ("slow", "hang", "connection_reset", "no_response", "cut_off", "dripping", "down"),
 }
 _DELAYED = ("slow", "dripping")
-
-
-def is_delay(value: object) -> bool:
-    """Tell whether a value is a number of seconds that a thread can wait."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and 0 <= value <= threading.TIMEOUT_MAX  # type: ignore[operator]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,43 +102,6 @@ def _is_retry_after(value: object) -> bool:
     if isinstance(value, str):
         return value.isprintable() and value.isascii()
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
-
-
-class Waiting:
-    """Hold up answers until their time is over, or the server's test is."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ends: set[Callable[[], object]] = set()
-        self._ends_all = False
-
-    def wait(self, seconds: float) -> None:
-        """Wait so long, or until `release`."""
-        over = threading.Event()
-        with self.ended_by(over.set):
-            over.wait(seconds)
-
-    @contextlib.contextmanager
-    def ended_by(self, end: Callable[[], object]) -> Iterator[None]:
-        """Have `release` call this while the block runs."""
-        with self._lock:
-            self._ends.add(end)
-            is_over = self._ends_all
-        if is_over:
-            end()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._ends.discard(end)
-
-    def release(self, *, and_later: bool = False) -> None:
-        """End every wait that is under way, and where it says so those that begin before the next release."""
-        with self._lock:
-            self._ends_all = and_later
-            ends = tuple(self._ends)
-        for end in ends:
-            end()
 
 
 class TransportFault(ConnectionError):

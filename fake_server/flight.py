@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from fake_server.faults import Waiting, is_delay
+from fake_server.waiting import Waiting, is_delay
 
 __all__ = ["Flight"]
 

@@ -4,13 +4,12 @@ import datetime
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from werkzeug.http import http_date
 from werkzeug.wrappers import Response
 
-from fake_server.addresses import API_PATH, TOKEN_PATH, WELL_KNOWN
-from fake_server.answers import answer_failure, answer_refusal
+from fake_server.answers import answer_failure
 from fake_server.api import ProtectedApi
 from fake_server.clients import ClientRegistry, RegisteredClient, new_client_id, new_client_secret
 from fake_server.clock import Clock, duration
@@ -23,14 +22,11 @@ from fake_server.journal import ExchangeLog, Journal
 from fake_server.key_source import KeySource
 from fake_server.keys import read_public_keys
 from fake_server.made_once import made_once
-from fake_server.metadata import answer_jwks, answer_metadata, answer_unserved
 from fake_server.options import OptionError, Options, read_grant_types
 from fake_server.proof import check_no_hammering, check_renewed_once, check_single_flight, check_token_requests
-from fake_server.protected_resource import answer_api
-from fake_server.refusals import Reason, Refusal, said
+from fake_server.refusals import Reason
+from fake_server.routing import Router
 from fake_server.state import ServerState
-from fake_server.token_endpoint import ELSEWHERE, answer_elsewhere, answer_token
-from fake_server.token_status import answer_introspection, answer_revocation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -58,39 +54,7 @@ class Credentials:
         return hash(astuple(self))
 
 
-class _Endpoint(NamedTuple):
-    name: str
-    methods: tuple[str, ...] | None
-    answer: Callable[[ServerState, FormRequest], Response]
-
-
-_READ = ("GET", "HEAD")
-_ALL = None
-
-
 _date_header = functools.lru_cache(maxsize=1)(http_date)
-
-
-def _endpoints(state: ServerState) -> dict[str, _Endpoint]:
-    dialect, mount_path = state.dialect, state.addresses.mount_path
-    issuer_path = mount_path + dialect.issuer_path
-    token = _Endpoint("token", ("POST",), answer_token)
-    metadata = _Endpoint("other", _READ, answer_metadata)
-    below_base: dict[str | None, _Endpoint] = {
-        **{path: _Endpoint("other", _ALL, answer_unserved) for path in dialect.unserved.values()},
-        dialect.introspection_path: _Endpoint("introspection", ("POST",), answer_introspection),
-        dialect.revocation_path: _Endpoint("revocation", ("POST",), answer_revocation),
-        dialect.jwks_path: _Endpoint("other", _READ, answer_jwks),
-        ELSEWHERE: _Endpoint("other", _ALL, answer_elsewhere),
-        TOKEN_PATH: token,
-        dialect.token_path: token,
-    }
-    return {
-        **{mount_path + path: endpoint for path, endpoint in below_base.items() if path is not None},
-        # Okta and others append the well-known name to the issuer, RFC 8414 inserts it before the path.
-        **{issuer_path + name: metadata for name in WELL_KNOWN},
-        **{name + issuer_path: metadata for name in WELL_KNOWN},
-    }
 
 
 class Door(Protocol):
@@ -197,7 +161,7 @@ class AuthorizationServer:
             raise TransportFault(DOWN, Response(), self._state.waiting)
         path = octets.decode(errors="replace")
         try:
-            response = self._answer(request, path)
+            response = self._router.answer(request, path)
         except TransportFault as disturbance:
             disturbance.response.headers.setdefault("Date", _date_header(int(self.clock.time())))
             raise
@@ -208,27 +172,8 @@ class AuthorizationServer:
         return response(environ, start_response)
 
     @made_once
-    def _endpoints(self) -> dict[str, _Endpoint]:
-        return _endpoints(self._state)
-
-    def _answer(self, request: FormRequest, path: str) -> Response:
-        api_path = self._state.addresses.mount_path + API_PATH
-        if path == api_path or path.startswith(api_path + "/"):
-            return answer_api(self._state, request, path.removeprefix(api_path))
-        endpoint = self._endpoints.get(path)
-        if endpoint is None:
-            diagnosis = f"{said(path, 200)} is no path of this server; its token URL is {self.token_url}"
-            return answer_refusal(self._state, request, "other", Refusal(Reason.NOT_FOUND, diagnosis))
-        if endpoint.methods is not None and request.method not in endpoint.methods:
-            allowed = ", ".join(endpoint.methods)
-            refusal = Refusal(
-                Reason.METHOD_NOT_ALLOWED, f"{said(request.method, 40)} came; this endpoint takes {allowed} only"
-            )
-            response = answer_refusal(self._state, request, endpoint.name, refusal)
-            if response.status_code == 405:
-                response.headers["Allow"] = allowed
-            return response
-        return endpoint.answer(self._state, request)
+    def _router(self) -> Router:
+        return Router(self._state)
 
     # Clients
 

@@ -15,7 +15,6 @@ from fake_server.clock import Clock, utc
 from fake_server.credentials import Authenticator
 from fake_server.dialects import Grant
 from fake_server.fault_queue import FaultQueue
-from fake_server.faults import Waiting
 from fake_server.flight import Flight
 from fake_server.jose import Claims, numeric_date
 from fake_server.journal import Journal
@@ -25,6 +24,7 @@ from fake_server.made_once import made_once
 from fake_server.options import Options
 from fake_server.refusals import Reason, Refusal
 from fake_server.tokens import TokenStore
+from fake_server.waiting import Waiting
 
 __all__ = ["Issued", "ServerState"]
 

@@ -15,9 +15,9 @@ import requests
 from werkzeug.wrappers import Request, Response
 
 from fake_server import FAULTS, AuthorizationServer, Listener, Reason
-from fake_server.faults import Waiting
 from fake_server.key_source import KeySource
 from fake_server.socket_server import SocketServer
+from fake_server.waiting import Waiting
 
 BASIC = "Basic " + base64.b64encode(b"smart-client:smart-secret").decode()
 FORM = "grant_type=client_credentials&scope=ingr.api"

@@ -9,8 +9,8 @@ import pytest
 from werkzeug.test import Client
 
 from fake_server import AuthorizationServer
-from fake_server.faults import Waiting
 from fake_server.flight import Flight
+from fake_server.waiting import Waiting
 
 
 def ask(server: AuthorizationServer) -> int:

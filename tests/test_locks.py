@@ -13,9 +13,9 @@ import pytest
 from werkzeug.test import Client
 
 from fake_server import AuthorizationServer, Options, fault_queue, flight
-from fake_server.faults import Waiting
 from fake_server.flight import Flight
 from fake_server.key_source import KeySource
+from fake_server.waiting import Waiting
 
 pytestmark = pytest.mark.usefixtures("eager_threads")
 
