@@ -22,6 +22,7 @@ from fake_server.faults import TransportFault
 from fake_server.request_head import RequestHead, Unreadable, read_head
 from fake_server.socket_stream import SocketStream
 from fake_server.waiting import Waiting
+from fake_server.wsgi_call import call_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -100,28 +101,13 @@ class Handler(WSGIRequestHandler):
         return environ
 
     def _answer(self, environ: "WSGIEnvironment") -> None:
-        answer: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
-            answer[:] = [status, headers]
-
-        disturbance = None
-        try:
-            chunks: Any = self.server.app(environ, start_response)
-        except TransportFault as fault:
-            disturbance = fault
-            chunks = fault.response(environ, start_response)
-        try:
-            payload = b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-        status, headers = answer
-        if disturbance is None:
-            self._send(status, headers, payload, environ.get(SHOWN))
+        answer = call_app(self.server.app, environ)
+        if answer.disturbance is None:
+            self._send(answer.status, answer.headers, answer.body, environ.get(SHOWN))
         else:
             self.close_connection = True
-            self._misbehave(disturbance, self._octets(status, headers, payload), len(payload))
+            octets = self._octets(answer.status, answer.headers, answer.body)
+            self._misbehave(answer.disturbance, octets, len(answer.body))
 
     def _misbehave(self, disturbance: TransportFault, octets: bytes, length: int) -> None:
         """Let an answer, whose body has this length, fail on its way, as a fault wants it."""

@@ -1,7 +1,6 @@
 """A server as a response of responses: a request of requests becomes a WSGI call, and its answer requests' own."""
 
 import io
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from fake_server import AuthorizationServer, TransportFault
 from fake_server.addresses import host_of
 from fake_server.disturbance import PATIENCE
 from fake_server.environ import environ_of_origin, make_environ, put_body
+from fake_server.wsgi_call import Answer, call_app
 
 __all__ = ["Entrance"]
 
@@ -32,21 +32,9 @@ class Entrance(responses.BaseResponse):
     def get_response(self, request: requests.PreparedRequest) -> Any:
         self.calls.reset()  # responses keeps them for a mock's `calls`, and for nobody here
         read_timeout = _read_timeout(getattr(request, "req_kwargs", {}).get("timeout"))
-        answer: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            answer[:] = [status, headers]
-
-        environ = self._environ(request, read_timeout)
-        sent: float = 1
-        try:
-            chunks = self._server.wsgi_app(environ, start_response)
-        except TransportFault as disturbance:
-            sent = _part_sent(disturbance, request, read_timeout)
-            chunks = disturbance.response(environ, start_response)
-        body = b"".join(chunks)
-        status, headers = answer
-        return _as_urllib3(status, headers, body[: int(len(body) * sent)], request)
+        answer = call_app(self._server.wsgi_app, self._environ(request, read_timeout))
+        sent = 1.0 if answer.disturbance is None else _part_sent(answer.disturbance, request, read_timeout)
+        return _as_urllib3(answer, int(len(answer.body) * sent), request)
 
     def _environ(self, request: requests.PreparedRequest, timeout: float | None) -> dict[str, Any]:
         url = str(request.url)
@@ -102,13 +90,12 @@ class _Received:
         """Do nothing: there is no connection."""
 
 
-def _as_urllib3(
-    status: str, headers: Iterable[tuple[str, str]], body: bytes, request: requests.PreparedRequest
-) -> urllib3.HTTPResponse:
-    code, _, reason = status.partition(" ")
-    received = urllib3.HTTPHeaderDict(headers)
+def _as_urllib3(answer: Answer, length: int, request: requests.PreparedRequest) -> urllib3.HTTPResponse:
+    """Return an answer of which so many octets of the body come."""
+    code, _, reason = answer.status.partition(" ")
+    received = urllib3.HTTPHeaderDict(answer.headers)
     return urllib3.HTTPResponse(
-        body=io.BytesIO(body),
+        body=io.BytesIO(answer.body[:length]),
         headers=received,
         status=int(code),
         reason=reason,
