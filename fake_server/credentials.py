@@ -1,7 +1,6 @@
 """Who a request says it is, and whether that is so (RFC 6749, section 2.3)."""
 
 import base64
-import binascii
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from fake_server.diagnoses import why_no_basic, why_no_colon, why_unknown_client
 from fake_server.form import Form
 from fake_server.refusals import Reason, Refusal
 
-__all__ = ["BASIC_DECODINGS", "CLIENT_AUTH_METHODS", "Authenticator", "Proof"]
+__all__ = ["BASIC_DECODINGS", "CLIENT_AUTH_METHODS", "Authenticator", "Proof", "decode_basic"]
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 _CREDENTIAL_PARAMETERS = ("client_id", "client_secret")
@@ -157,20 +156,24 @@ def _is_basic(authorization: str) -> bool:
 
 
 def _decode_basic(authorization: str, clients: Collection[str]) -> _Pair:
-    scheme, _, encoded = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
-        raise Refusal(Reason.WRONG_SCHEME, why_wrong_scheme(authorization))
     try:
-        decoded = _as_text(base64.b64decode(encoded.strip(), validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise Refusal(Reason.MALFORMED_BASIC, why_no_basic(encoded.strip())) from error
+        decoded = decode_basic(authorization)
+    except ValueError as error:
+        raise Refusal(Reason.MALFORMED_BASIC, why_no_basic(authorization.strip().partition(" ")[2].strip())) from error
+    if decoded is None:
+        raise Refusal(Reason.WRONG_SCHEME, why_wrong_scheme(authorization))
     client_id, colon, client_secret = decoded.partition(":")
     if not colon:
         raise Refusal(Reason.BASIC_WITHOUT_COLON, why_no_colon(decoded, clients))
     return _Pair(client_id, client_secret)
 
 
-def _as_text(octets: bytes) -> str:
+def decode_basic(authorization: str) -> str | None:
+    """Return what Basic credentials decode to, None for another scheme. Raises ValueError for what is no base64."""
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    octets = base64.b64decode(encoded.strip(), validate=True)
     # RFC 7617 names no charset. UTF-8 is what RFC 6749 wants, latin-1 what older clients send.
     try:
         return octets.decode()

@@ -4,8 +4,6 @@ The ids are those of tests/test_rfc_*.py. A request is judged by its own words, 
 that a test armed bends no rule of the client's.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from fake_server.clients import RegisteredClient
+from fake_server.credentials import decode_basic
 from fake_server.form import FORM, FormRequest
 
 __all__ = ["bent_rules"]
@@ -214,17 +213,10 @@ def _is_bearer(part: str) -> bool:
 
 
 def _read_basic(authorization: str) -> str | None:
-    scheme, _, encoded = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
-        octets = base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
+        return decode_basic(authorization)
+    except ValueError:
         return ""
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return octets.decode("latin-1")
 
 
 def _is_raw(basic: str, clients: Mapping[str, RegisteredClient]) -> bool:
