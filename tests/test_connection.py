@@ -407,6 +407,20 @@ def test_route_that_ends_its_thread_leaves_the_others_served(listener: Listener,
     assert get_token(server).status_code == 200
 
 
+def test_application_that_raises_ends_its_connection_and_no_other(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(environ: Any, start_response: Any) -> Any:
+        raise LookupError("of the test's own")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "wsgi_app", fail)
+        assert exchange(listener, request_of(server, "token")) == b""
+
+    assert get_token(server).status_code == 200
+    assert "LookupError: of the test's own" in capfd.readouterr().err
+
+
 def test_wait_is_cut_short_for_all_that_wait_and_for_nobody_later() -> None:
     waiting = Waiting()
     threads = [threading.Thread(target=waiting.wait, args=(60,)) for _ in range(3)]

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from fake_server import ProtectedApi
+from pytest_sc_auth.session import plain_errors
 
 Run = Callable[..., pytest.RunResult]
 
@@ -210,6 +211,11 @@ def test_clock_alone_opens_no_socket(run: Run) -> None:
     )
 
     result.assert_outcomes(passed=1)
+
+
+def test_error_that_is_no_mistake_in_the_set_up_is_shown_as_it_is() -> None:
+    with pytest.raises(LookupError, match="of the test's own"), plain_errors():
+        raise LookupError("of the test's own")
 
 
 # What pytest tells of it
