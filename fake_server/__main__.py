@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import secrets
 import shlex
 import signal
 import sys
@@ -13,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from fake_server.control import Control
 from fake_server.dialects import DIALECTS
 from fake_server.listener import Listener, warning_of
 from fake_server.options import OptionError, Options, nearest
@@ -28,7 +30,7 @@ else:
 
 __all__ = ["main"]
 
-_OWN_KEYS = ("host", "port", "clients")
+_OWN_KEYS = ("host", "port", "clients", "control")
 _CLIENT_KEYS = ("client_id", "client_secret", "scopes", "token_lifetime", "grant_types")
 
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(given)
         stack = contextlib.ExitStack()
-        server = _start(settings, stack)
+        facts, server = _start(settings, stack)
     except OSError as error:
         parser.error(str(error.strerror))
     except ValueError as error:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stops.put(number))
-    print(_as_json(server) if given.json else _as_text(server), flush=True)
+    print(json.dumps(facts) if given.json else _as_text(facts, server), flush=True)
     stops.get()
     stack.close()
     return 0
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="read the same settings, and more, from a file"
     )
+    parser.add_argument(
+        "--control", metavar="PATH", help="where the control API is (default: at a path that nobody can guess)"
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
     return parser
 
@@ -87,6 +92,7 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
         "tls": given.tls,
         "token_lifetime": given.token_lifetime,
         "dialect": given.dialect,
+        "control": given.control,
         "clients": given.client and [_split_client(text) for text in given.client],
     }
     settings.update({name: value for name, value in told.items() if value is not None})
@@ -135,8 +141,16 @@ def _split_client(text: str) -> Mapping[str, str]:
     return {"client_id": client_id, "client_secret": client_secret}
 
 
-def _start(settings: Mapping[str, Any], running: contextlib.ExitStack) -> AuthorizationServer:
-    """Return a running server; what must be ended again is on the stack, if this raises no error."""
+def _start(
+    settings: Mapping[str, Any], running: contextlib.ExitStack
+) -> tuple[Mapping[str, str | None], AuthorizationServer]:
+    """Return a running server and what is to be told of it; what must be ended again is on the stack, if all went well.
+
+    Raises OSError and ValueError.
+    """
+    control_path = settings.get("control", f"/control-{secrets.token_urlsafe(16)}")
+    if not isinstance(control_path, str):
+        raise OptionError(f"control={control_path!r} cannot be used: it takes a path, such as /control")
     options = Options.from_mapping({name: value for name, value in settings.items() if name not in _OWN_KEYS})
     with contextlib.ExitStack() as stack:
         authority = _open_authority(stack) if options.tls else None
@@ -147,8 +161,9 @@ def _start(settings: Mapping[str, Any], running: contextlib.ExitStack) -> Author
         server = listener.serve(options, path="")
         for client in settings["clients"] or [{}]:
             server.register(**client)
+        listener.mount(Control(server), path=control_path)
         running.push(stack.pop_all())
-    return server
+    return _facts(server, listener.url + control_path), server
 
 
 def _open_authority(stack: contextlib.ExitStack) -> "CertificateAuthority":
@@ -157,7 +172,7 @@ def _open_authority(stack: contextlib.ExitStack) -> "CertificateAuthority":
     return stack.enter_context(contextlib.closing(CertificateAuthority()))
 
 
-def _facts(server: AuthorizationServer) -> dict[str, str | None]:
+def _facts(server: AuthorizationServer, control_url: str) -> Mapping[str, str | None]:
     credentials = server.credentials_of()
     return {
         "token_url": server.token_url,
@@ -170,15 +185,11 @@ def _facts(server: AuthorizationServer) -> dict[str, str | None]:
         "client_secret": credentials.client_secret,
         "scope": credentials.scope,
         "ca_file": server.ca_file,
+        "control_url": control_url,
     }
 
 
-def _as_json(server: AuthorizationServer) -> str:
-    return json.dumps(_facts(server))
-
-
-def _as_text(server: AuthorizationServer) -> str:
-    facts = _facts(server)
+def _as_text(facts: Mapping[str, str | None], server: AuthorizationServer) -> str:
     lines = [f"{name.replace('_', ' '):>17}  {value}" for name, value in facts.items() if value is not None]
     return "\n".join(
         ["The fake authorization server is ready. Stop it with Ctrl-C.", *lines, "", "Get a token:", _curl(server)]

@@ -176,9 +176,9 @@ class ProtectedApi:
 
         Raises ValueError for an unknown method, status or rule, TypeError for an answer that is no callable.
         """
-        if method.upper() not in _METHODS:
+        if not isinstance(method, str) or method.upper() not in _METHODS:
             raise ValueError(f"{method!r} is no method of a route; there are {', '.join(_METHODS)}")
-        if not rule.startswith("/"):
+        if not isinstance(rule, str) or not rule.startswith("/"):
             raise ValueError(f"the rule {rule!r} must begin with a slash; it is a path below {self.url}")
         if answer is None:
             answer = _canned(json, HTTPStatus(status), dict(headers or {}))

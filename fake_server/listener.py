@@ -20,7 +20,7 @@ from fake_server.server import AuthorizationServer
 from fake_server.socket_server import SocketServer
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from fake_server.tls import CertificateAuthority
 
@@ -71,7 +71,7 @@ class Listener:
         self._host = host
         self._port = port
         self._keys = keys or KeySource()
-        self._mounts: dict[str, AuthorizationServer] = {}
+        self._mounts: dict[str, WSGIApplication] = {}
         self._running: SocketServer | None = None
         self._shut: socket.socket | None = None
 
@@ -104,7 +104,8 @@ class Listener:
     @property
     def servers(self) -> tuple[AuthorizationServer, ...]:
         """The servers that are mounted, in the order of their mounting."""
-        return tuple(self._mounts.copy().values())  # one step: another thread may mount a server
+        mounted = self._mounts.copy().values()  # one step: another thread may mount a server
+        return tuple(app for app in mounted if isinstance(app, AuthorizationServer))
 
     def start(self) -> None:
         """Open the socket and accept connections in a thread. Raises OSError, which names the port, when it is busy."""
@@ -176,10 +177,7 @@ class Listener:
         this listener speaks http, RuntimeError while another server is down.
         """
         path = f"/aus{random_hex(9)[:17]}" if path is None else path.rstrip("/")
-        if not _PATH.fullmatch(path):
-            raise ValueError(f"the path {path!r} cannot be used; write a slash before each word, as in /as/one")
-        if path in self._mounts:
-            raise ValueError(f"a server is mounted at {path!r} already; choose another path")
+        self._check_path(path)
         if self._shut is not None:
             down = next(repr(server) for server in self.servers if server.is_down)
             raise RuntimeError(f"{down} is down, and with it the port that all servers share; call its up() first")
@@ -193,6 +191,17 @@ class Listener:
         server.ca_file = self._tls.ca_file if self._tls else None
         self._mounts[path] = server
         return server
+
+    def mount(self, app: "WSGIApplication", *, path: str) -> None:
+        """Let a WSGI application of another kind answer below a path. Raises ValueError as `serve` does."""
+        self._check_path(path)
+        self._mounts[path] = app
+
+    def _check_path(self, path: str) -> None:
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"the path {path!r} cannot be used; write a slash before each word, as in /as/one")
+        if path in self._mounts:
+            raise ValueError(f"a server is mounted at {path!r} already; choose another path")
 
     def unmount(self, server: AuthorizationServer) -> None:
         """Answer 404 for a server's paths from now on, and end what it holds up."""
@@ -211,13 +220,13 @@ class Listener:
         # RFC 8414's form of a well-known URL has the server's path behind it.
         name = next(filter(path.startswith, WELL_KNOWN), "")
         mount = path.removeprefix(name)
-        while (server := self._mounts.get(mount)) is None and mount:
+        while (app := self._mounts.get(mount)) is None and mount:
             mount = mount.rpartition("/")[0]
-        if server is None:
+        if app is None:
             return _nothing_here(environ, start_response)
         mount = name + mount
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = mount, path[len(mount) :]
-        return server(environ, start_response)
+        return app(environ, start_response)
 
 
 def _nothing_here(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

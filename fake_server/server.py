@@ -231,7 +231,7 @@ class AuthorizationServer:
             if self.clients.get(client.client_id) is not client:
                 raise ValueError(f"{client!r} is not registered here; there are {list(self.clients)}")
             return client
-        if client is not None and client not in self.clients:
+        if client is not None and (not isinstance(client, str) or client not in self.clients):
             raise ValueError(f"no client {client!r} is registered; there are {list(self.clients)}")
         if not self.clients:
             raise ValueError("no client is registered; call register() first")

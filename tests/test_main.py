@@ -1,8 +1,10 @@
 """The program: what it prints, how it ends, and what it says to settings it cannot use."""
 
+import datetime
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -163,13 +165,16 @@ def test_json_is_one_line_with_null_for_what_is_not_served(run: Run) -> None:
         "client_secret": "first:secret",
         "scope": "a b",
         "ca_file": None,
+        "control_url": facts["control_url"],
     }
+    assert re.fullmatch(re.escape(issuer) + "/control-[A-Za-z0-9_-]{22}", facts["control_url"])
 
 
 def test_text_has_the_urls_the_client_and_a_curl_line(run: Run) -> None:
     out, err = run("--client", "smart-client:smart-secret")
 
     url = out.split()[out.split().index("issuer") + 1]
+    (control,) = re.findall("control-[A-Za-z0-9_-]{22}", out)
     assert err == ""
     assert out == (
         "The fake authorization server is ready. Stop it with Ctrl-C.\n"
@@ -182,11 +187,46 @@ def test_text_has_the_urls_the_client_and_a_curl_line(run: Run) -> None:
         "        client id  smart-client\n"
         "    client secret  smart-secret\n"
         "            scope  ingr.api\n"
+        f"      control url  {url}/{control}\n"
         "\n"
         "Get a token:\n"
         "curl -u smart-client:smart-secret --data-urlencode grant_type=client_credentials "
         f"--data-urlencode scope=ingr.api {url}/v1/token\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments"), [("", ["--control", "/control"]), ("control = '/control'", [])], ids=["argument", "config"]
+)
+def test_control_has_the_path_it_is_given(run: Run, tmp_path: Path, config: str, arguments: list[str]) -> None:
+    facts, clocks = [], []
+
+    def meanwhile(out: str) -> None:
+        facts.append(json.loads(out))
+        requests.post(f"{facts[0]['control_url']}/clock/advance", json={"days": 365}, timeout=5).raise_for_status()
+        clocks.append(requests.get(f"{facts[0]['control_url']}/clock", timeout=5).json()["result"])
+
+    run("--json", "--config", write(tmp_path, config), *arguments, meanwhile=meanwhile)
+
+    assert facts[0]["control_url"] == f"{facts[0]['issuer']}/control"
+    year = datetime.datetime.fromisoformat(clocks[0]["now"]) - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(days=364) < year <= datetime.timedelta(days=365)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_lines_of_the_readme_control_the_server() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    (curl .*\$control_url.*)$", readme, re.MULTILINE)
+
+    with running("--json") as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        get_token(facts)
+        results = [run_curl(line.replace("$control_url", facts["control_url"]))["result"] for line in lines]
+
+    armed, moved, checked, exchanges = results
+    assert (armed[0]["fault"], moved, checked) == ("rate_limited", None, None)
+    assert [exchange["status"] for exchange in exchanges] == [200]
 
 
 def test_client_is_made_where_none_is_given(run: Run) -> None:
@@ -414,6 +454,9 @@ NO_TABLES = "{path} has clients that are not tables; begin each with a line [[cl
             id="client-with-an-unknown-scope",
         ),
         pytest.param(ONE_CLIENT + "token_lifetime = 'x'", "token_lifetime='x' cannot be used", id="client-lifetime"),
+        pytest.param("control = 5", "control=5 cannot be used: it takes a path, such as /control", id="control-number"),
+        pytest.param("control = 'c'", "the path 'c' cannot be used; write a slash before each", id="control-no-slash"),
+        pytest.param("control = ''", "a server is mounted at '' already", id="control-at-the-root"),
         pytest.param("scopes = ['a b']", "scopes=['a b'] cannot be used: it takes words", id="scopes-not-words"),
         pytest.param("scopes = 5", "scopes=5 cannot be used: it takes words", id="scopes-number"),
         pytest.param(
