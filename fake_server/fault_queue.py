@@ -117,8 +117,8 @@ class FaultQueue:
     def take(self, endpoint: str) -> Fault | None:
         """Return the fault that the request at an endpoint is to meet, or None."""
         with self._lock:
-            waiting, now = self._waiting[endpoint], self._clock.time()
-            while waiting and waiting[0].is_over(now):
+            waiting = self._waiting[endpoint]
+            while waiting and waiting[0].is_over(self._clock.time()):
                 waiting.popleft()
             return waiting[0].fire() if waiting else None
 
