@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from fake_server.dialects import Dialect
 
-__all__ = ["API_PATH", "TOKEN_PATH", "WELL_KNOWN", "Addresses", "host_of"]
+__all__ = ["API_PATH", "TOKEN_PATH", "WELL_KNOWN", "Addresses", "Host", "host_of"]
 
 # The token endpoint has this path in every dialect, besides the dialect's own.
 TOKEN_PATH = "/v1/token"

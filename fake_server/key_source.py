@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from fake_server.keys import SigningKey
+    from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 __all__ = ["KeySource"]
 
+_Key: TypeAlias = "RSAKey | ECKey | OKPKey | OctKey"
 
-def _make_rsa_key() -> "SigningKey":
+
+def _make_rsa_key() -> "RSAKey":
     # All that takes long needs cryptography alone, and releases the GIL: joserfc may be loaded meanwhile.
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -23,25 +25,25 @@ def _make_rsa_key() -> "SigningKey":
     return key
 
 
-def _make_ec_key() -> "SigningKey":
+def _make_ec_key() -> "ECKey":
     from joserfc.jwk import ECKey
 
     return ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
 
 
-def _make_okp_key() -> "SigningKey":
+def _make_okp_key() -> "OKPKey":
     from joserfc.jwk import OKPKey
 
     return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)
 
 
-def _make_oct_key() -> "SigningKey":
+def _make_oct_key() -> "OctKey":
     from joserfc.jwk import OctKey
 
     return OctKey.generate_key(256, {"use": "sig", "alg": "HS256"}, auto_kid=True)
 
 
-_MAKERS: Mapping[str, Callable[[], "SigningKey"]] = MappingProxyType(
+_MAKERS: Mapping[str, Callable[[], _Key]] = MappingProxyType(
     {"RS256": _make_rsa_key, "ES256": _make_ec_key, "EdDSA": _make_okp_key, "HS256": _make_oct_key}
 )
 
@@ -55,7 +57,7 @@ class KeySource:
     def __init__(self) -> None:
         # One for each algorithm: who wants a key that is made in a moment must not wait for RSA's.
         self._locks = {alg: threading.Lock() for alg in _MAKERS}
-        self._shared: dict[str, SigningKey] = {}
+        self._shared: dict[str, _Key] = {}
         self._preparation: threading.Thread | None = None
 
     def prepare(self) -> None:
@@ -64,21 +66,22 @@ class KeySource:
             # Loaded here: the thread would have to share the GIL with what its caller loads next, and begin late.
             import cryptography.hazmat.primitives.asymmetric.rsa  # noqa: F401
 
-            self._preparation = threading.Thread(target=self.shared, name="fake_server-key", daemon=True)
-            self._preparation.start()
+            thread = threading.Thread(target=self.shared, name="fake_server-key", daemon=True)
+            thread.start()
+            self._preparation = thread
 
     def close(self) -> None:
         """Wait for a preparation that is under way."""
         if self._preparation is not None:
             self._preparation.join()
 
-    def shared(self, alg: str = "RS256") -> "SigningKey":
+    def shared(self, alg: str = "RS256") -> _Key:
         """Return the key for an algorithm that every server starts with."""
         with self._locks[alg]:
             if alg not in self._shared:
                 self._shared[alg] = self.fresh(alg)
             return self._shared[alg]
 
-    def fresh(self, alg: str = "RS256") -> "SigningKey":
+    def fresh(self, alg: str = "RS256") -> _Key:
         """Return a key for an algorithm that nobody else has."""
         return _MAKERS[alg]()

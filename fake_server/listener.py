@@ -108,7 +108,10 @@ class Listener:
         return tuple(app for app in mounted if isinstance(app, AuthorizationServer))
 
     def start(self) -> None:
-        """Open the socket and accept connections in a thread. Raises OSError, which names the port, when it is busy."""
+        """Open the socket and accept connections in threads.
+
+        Raises OSError, which names the port, when it is busy, and RuntimeError where the system gives no thread.
+        """
         if self.is_running:
             return
         if (warning := warning_of(self._host)) is not None:
@@ -133,7 +136,11 @@ class Listener:
             mounted.release()
         server = SocketServer(listening, self._dispatch, self._tls.context if self._tls else None)
         self._bound_port = server.port
-        server.start()
+        try:
+            server.start()
+        except BaseException:
+            server.stop()
+            raise
         self._running = server
 
     def shut(self) -> None:

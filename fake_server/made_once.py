@@ -9,10 +9,11 @@ __all__ = ["made_once"]
 T = TypeVar("T")
 
 
-class made_once(Generic[T]):  # noqa: N801
+class made_once(Generic[T]):
     """A property that is made at its first use, once for all threads. It can also be assigned.
 
-    `functools.cached_property` has had no lock since Python 3.12.
+    `functools.cached_property` has had no lock since Python 3.12. A part's lock is shared by all that have it, so that
+    making one must take no time and call nobody's code.
     """
 
     def __init__(self, make: Callable[[Any], T]) -> None:

@@ -15,13 +15,17 @@ __all__ = ["SocketServer"]
 
 # Seconds that a stop waits for its connections' threads.
 _PATIENCE = 5
+# Threads that there are from the start: enough for a client that asks, and closes, and asks again.
+_FIRST = 2
+# Threads that wait for a connection; more of them end.
+_MOST_FREE = 8
 
 
 class SocketServer(BaseWSGIServer):
     """Serve each connection in a thread of its own.
 
     Threads outlive their connections: to start one for each costs more than the rest of a short one. Those that
-    are free take turns to accept, and there is always one, which serves what it accepts itself.
+    are free take turns to accept, and serve what they accept themselves; when none is left, another is started.
     """
 
     multithread = True
@@ -32,6 +36,7 @@ class SocketServer(BaseWSGIServer):
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
         self._serving: dict[threading.Thread, socket.socket] = {}
+        self._leaving: list[threading.Thread] = []
         # werkzeug would print and call sys.exit() on a busy port: it is given a socket that listens already.
         with listening:
             host, port = listening.getsockname()[:2]
@@ -47,7 +52,8 @@ class SocketServer(BaseWSGIServer):
     def start(self) -> None:
         """Accept connections from now on. Raises RuntimeError where the system gives no thread."""
         with self._changes:
-            self._add_thread()
+            for _ in range(_FIRST):
+                self._add_thread()
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._work, name=f"fake_server-{self.port}", daemon=True)
@@ -55,18 +61,19 @@ class SocketServer(BaseWSGIServer):
         self._threads.append(thread)
 
     def _work(self) -> None:
-        try:
-            while (accepted := self._accept()) is not None:
-                self._serve(*accepted)
-        finally:  # also after a pytest.fail() in a route of the test's own, of which pytest tells
-            with self._changes:
-                self._threads.remove(threading.current_thread())
+        while (accepted := self._accept()) is not None:
+            self._serve(*accepted)
+            if threading.current_thread() in self._leaving:
+                return
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
             self.finish_request(connection, address)
         except Exception:
             self.handle_error(connection, address)
+        except BaseException as error:  # a pytest.fail() in a route of the test's own: pytest tells of it by this hook
+            thread = threading.current_thread()
+            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, thread)))
         finally:
             self.shutdown_request(connection)
 
@@ -108,26 +115,36 @@ class SocketServer(BaseWSGIServer):
             return True
 
     def shutdown_request(self, request: Any) -> None:
+        thread = threading.current_thread()
         with self._changes:  # or a stop might shut down another connection, which has got the number of this one
-            del self._serving[threading.current_thread()]
+            del self._serving[thread]
             super().shutdown_request(request)
+            if len(self._threads) - len(self._serving) > _MOST_FREE:
+                self._threads.remove(thread)
+                self._leaving = [thread, *filter(threading.Thread.is_alive, self._leaving)]
             self._changes.notify_all()
 
     def stop(self) -> None:
         """Close the socket, and end every connection, whatever its client is doing."""
-        own = {threading.current_thread()}  # a route of the test's own may shut the door
         with self._changes:
             self._is_stopping = True
+        self._wake.send(b"x")
+        self._join_free_threads()
+        self.server_close()  # nobody connects while the others end
+        own = {threading.current_thread()}  # a route of the test's own may shut the door
+        with self._changes:
             for connection in self._serving.values():
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             # One that waits in a route cannot be ended; all of them together have this time.
             self._changes.wait_for(lambda: self._serving.keys() <= own, timeout=_PATIENCE)
-            free = [thread for thread in self._threads if thread not in self._serving]
-        self._wake.send(b"x")
-        for thread in free:
-            thread.join()
-        self.server_close()
+        self._join_free_threads()
         self._selector.close()
         self._wake.close()
         self._woken.close()
+
+    def _join_free_threads(self) -> None:
+        with self._changes:
+            free = [thread for thread in self._threads if thread not in self._serving]
+        for thread in (*free, *self._leaving):
+            thread.join()

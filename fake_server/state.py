@@ -50,6 +50,7 @@ class ServerState:
         self.options = options
         self.dialect = options.spoken()
         self.addresses = Addresses.below(base_url, self.dialect)
+        self.audience = self._find_audience()
         self.errors: list[Exception] = []
         self._key_source = key_source
         self._sticky_lock = threading.Lock()
@@ -103,14 +104,14 @@ class ServerState:
             first_wins=self.dialect.first_credentials_win,
         )
 
-    @property
-    def audience(self) -> str:
-        """The `aud` of the tokens and of the API."""
+    def _find_audience(self) -> str:
+        """Return the `aud` of the tokens and of the API."""
         return self.dialect.audience(self.addresses.issuer, self.options.audience)
 
     def publish(self, token_url: str | None, api_url: str | None) -> None:
         """Tell clients other URLs from now on. Raises ValueError for what is no URL."""
         self.addresses = self.addresses.published(token_url, api_url)
+        self.audience = self._find_audience()
         self.api.url = self.addresses.api_url
         self.tokens.issuer, self.tokens.audience = self.addresses.issuer, self.audience
         self.authenticator.assertions.audiences = self.addresses.assertion_audiences

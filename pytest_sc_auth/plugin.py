@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from pytest_sc_auth.token_client import TokenClient
 
 
-_SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
+_SERVERS = "sc_auth_servers"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     add_settings(parser)
+    # As early as this plugin itself: what is registered later overrides its fixtures, and sees what its hooks did.
+    pluginmanager.register(Session(), _SERVERS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,8 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "sc_auth_failure runs with; the kinds are rejected, transient and malformed.",
     )
     check_settings(config)
-    config.stash[_SESSION] = Session(config)
-    config.pluginmanager.register(config.stash[_SESSION], "sc_auth_session")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -77,7 +77,9 @@ def sc_auth_server_factory(request: pytest.FixtureRequest) -> Iterator["ServerFa
     `make(**options)` returns a running server with one client registered; it stops with `stop(server)`
     or the session. All share one socket, which opens with the first.
     """
-    yield from request.config.stash[_SESSION].run_factory()
+    session = request.config.pluginmanager.get_plugin(_SERVERS)
+    assert isinstance(session, Session)
+    yield from session.run_factory()
 
 
 @pytest.fixture

@@ -177,8 +177,10 @@ class ServerFactory:
                 if self._interception is not None:
                     self._interception.remove(server)
             finally:
-                listener.unmount(server)
-                self._settle()
+                try:
+                    listener.unmount(server)
+                finally:
+                    self._settle()
 
     def _settle(self) -> None:
         """Hold the environment's variables as the servers that run need them, or give them back."""

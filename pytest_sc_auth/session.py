@@ -26,6 +26,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        # Late: with the module that has them, a run without our fixtures would load what makes servers.
         from pytest_sc_auth.servers import ForeignModuleError, NeighbourError
 
         if isinstance(error, (ForeignModuleError, NeighbourError, ValueError)):
@@ -34,25 +35,34 @@ def plain_errors() -> Iterator[None]:
 
 
 class _Test:
-    """Be the test that runs; `servers` are those that ran in it, with how many exchanges each had when it began.
+    """Be the test that runs.
 
-    Of one that was made in it there is None.
+    - `servers`: those that ran in it, with how many exchanges each had when it began; None for one made in it.
+    - `has_passed`: its own code has come to its end without a failure.
+    - `shown`: what its report tells of the servers already.
     """
 
     def __init__(self, item: pytest.Item, servers: "tuple[AuthorizationServer, ...]") -> None:
         self.item = item
         self.servers: dict[AuthorizationServer, int | None] = {server: server.journal.total for server in servers}
-        self.has_passed = True
+        self.has_passed = False
         self.shown = ""
 
 
 class Session:
     """Hold the server factory of one session, and the test that runs in it."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self) -> None:
+        self._config: pytest.Config
         self._factory: ServerFactory | None = None
-        self._test: _Test
+        self._test: _Test | None = None
+        self._is_interrupted = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self._is_interrupted = True
 
     def run_factory(self) -> Iterator["ServerFactory"]:
         """Make the session's factory, and close it when it is not needed any more."""
@@ -66,6 +76,8 @@ class Session:
         # Those that no test has stopped: their own tests are over, and so it is the session that fails.
         servers = factory.servers
         factory.close()
+        if self._is_interrupted:  # they may have been in the midst of anything
+            return
         for server in servers:
             if server.errors:
                 raise server.errors[0]
@@ -83,6 +95,7 @@ class Session:
         from pytest_sc_auth.servers import complaints
 
         test = self._test
+        assert test is not None  # its set-up has begun
         with plain_errors():
             try:
                 server = sc_auth_server_factory.make(**marked_options(test.item))
@@ -109,10 +122,12 @@ class Session:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         test, wanted = self._test, item.config.getoption("--sc-auth-report")
+        if test is None or test.item is not item:  # another plugin has ended its set-up before ours began
+            self._test = test = _Test(item, self._running_servers)
         for server in self._running_servers:
             test.servers.setdefault(server, None)
-        if not report.passed:
-            test.has_passed = False
+        if report.when == "call":
+            test.has_passed = report.passed
         if report.failed and wanted != "never":
             _explain(report, test)
         elif report.passed and report.when == "call" and wanted == "always":

@@ -379,31 +379,90 @@ def test_threads_serve_one_connection_after_the_other(listener: Listener, server
     assert len(threads_of(listener)) == 2
 
 
+def test_threads_of_many_connections_end_but_for_a_few(listener: Listener) -> None:
+    running = listener._running
+    assert running is not None
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(send(listener, b""))
+        exchange(
+            listener, b"GET / HTTP/1.0\r\n\r\n"
+        )  # a later connection: when it is answered, the others are accepted
+        assert len(threads_of(listener)) > 40
+
+    wait_for_connections(listener)
+    for thread in running._leaving:
+        thread.join(5)
+    assert len(threads_of(listener)) == 8
+
+
 def test_connection_waits_for_a_thread_where_the_system_gives_no_other(
     listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def give_no_thread(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    last = request_of(server, "token").replace(b"Host: x", b"Host: x\r\nConnection: close")
+    monkeypatch.setattr(threading.Thread, "start", give_no_thread)
+    with send(listener, b"") as first, send(listener, b""), send(listener, request_of(server, "token")) as waiting:
+        wait_until_it_hangs(waiting)
+        first.close()
+
+        assert waiting.makefile("rb").read(15) == b"HTTP/1.1 200 OK"
+
+
+def test_nothing_is_left_of_a_listener_that_gets_no_thread(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    listener = Listener(keys=keys)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", give_no_thread)
-        with send(listener, last) as first, send(listener, last) as second:
-            answers = [connection.makefile("rb").read(15) for connection in (first, second)]
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            listener.start()
 
-    assert answers == [b"HTTP/1.1 200 OK"] * 2
-    assert len(threads_of(listener)) == 1
+    assert not listener.is_running
+    with listener:
+        assert exchange(listener, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 404")
+
+
+@pytest.mark.parametrize("end", [Listener.shut, Listener.stop], ids=["shut", "stop"])
+def test_nobody_can_connect_while_the_end_waits_for_a_route(
+    listener: Listener, server: AuthorizationServer, end: Callable[[Listener], None]
+) -> None:
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def wait(request: Request, claims: Any) -> Response:
+        is_asked.set()
+        may_answer.wait(5)
+        return Response()
+
+    server.api.get("/", wait)
+    address = "127.0.0.1", port_of(listener)
+    ending = threading.Thread(target=end, args=(listener,))
+    with send(listener, request_of(server, "api").replace(b"v1 HTTP", b"v1/ HTTP")) as connection:
+        assert is_asked.wait(5)
+        ending.start()
+        assert connection.recv(1) == b""  # the end has begun, and shuts down what is served last
+
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=5)
+
+        assert ending.is_alive()
+        may_answer.set()
+        ending.join(5)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_route_that_ends_its_thread_leaves_the_others_served(listener: Listener, server: AuthorizationServer) -> None:
+def test_route_that_fails_its_test_costs_no_thread(listener: Listener, server: AuthorizationServer) -> None:
     def fail(request: Request, claims: Any) -> Response:
         pytest.fail("the test's own")
 
     server.api.get("/", fail)
     request = request_of(server, "api").replace(b"v1 HTTP", b"v1/ HTTP")
 
+    threads = threads_of(listener)
     assert [exchange(listener, request) for _ in range(5)] == [b""] * 5
+    assert threads_of(listener) == threads
     assert get_token(server).status_code == 200
 
 

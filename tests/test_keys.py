@@ -378,6 +378,20 @@ def test_preparation_is_one_thread_that_closing_waits_for(keys: KeySource) -> No
     assert not any(thread.is_alive() for thread in under_way)
 
 
+def test_source_that_gets_no_thread_can_be_closed_and_makes_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    source = CountingSource()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", give_no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            source.prepare()
+
+    source.close()
+    assert source.shared().kid
+
+
 def test_closing_a_source_makes_no_key() -> None:
     source = CountingSource()
 

@@ -218,6 +218,116 @@ def test_error_that_is_no_mistake_in_the_set_up_is_shown_as_it_is() -> None:
         raise LookupError("of the test's own")
 
 
+# Beside hooks and fixtures of the suite's own
+
+EARLY_SKIP = """
+    import pytest
+
+    @pytest.hookimpl({kind}=True)
+    def pytest_runtest_setup(item):
+        if "skipped" in item.name:
+            pytest.skip("before all others")
+        {rest}
+"""
+
+
+@pytest.mark.parametrize(("kind", "rest"), [("tryfirst", ""), ("wrapper", "return (yield)")])
+@pytest.mark.parametrize("names", [("skipped", "other"), ("failing", "skipped")], ids=["first", "later"])
+def test_set_up_that_ends_before_ours_is_no_error(
+    run: Run, pytester: pytest.Pytester, kind: str, rest: str, names: tuple[str, str]
+) -> None:
+    pytester.makeconftest(EARLY_SKIP.format(kind=kind, rest=rest))
+    tests = {
+        "skipped": "def test_skipped(): pass",
+        "other": "def test_other(sc_auth_client): assert sc_auth_client.token().value",
+        "failing": "def test_failing(sc_auth_client): assert not sc_auth_client.token().value",
+    }
+
+    result = run("\n".join(tests[name] for name in names))
+
+    failed = int("failing" in names)
+    result.assert_outcomes(passed=1 - failed, failed=failed, skipped=1)
+    assert sum("- sc_auth requests -" in line for line in result.outlines) == failed
+
+
+def test_fixture_of_a_plugin_of_the_suite_overrides_ours(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("pytest_plugins = ['own_fixtures']")
+    pytester.makepyfile(
+        own_fixtures="""
+        import pytest
+
+        @pytest.fixture
+        def sc_auth_server(sc_auth_server):
+            sc_auth_server.register("own")
+            return sc_auth_server
+        """
+    )
+
+    result = run("def test_it(sc_auth_server): assert 'own' in sc_auth_server.clients")
+
+    result.assert_outcomes(passed=1)
+
+
+def test_hook_of_the_suite_sees_our_section_in_the_report(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            if report.failed:
+                assert "sc_auth requests" in report.longreprtext
+            return report
+        """
+    )
+
+    result = run("def test_it(sc_auth_client): assert not sc_auth_client.token().value")
+
+    result.assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize(
+    ("server", "end"),
+    [("sc_auth_server", "raise KeyboardInterrupt"), ("sc_auth_server_factory.make()", "pytest.exit('enough')")],
+    ids=["test's", "session's"],
+)
+def test_faults_of_a_run_that_is_interrupted_are_no_complaint(pytester: pytest.Pytester, server: str, end: str) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        def test_it({server.partition(".")[0]}):
+            {server}.fail("rate_limited")
+            {end}
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.no_fnmatch_line("*never fired*")
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_dialect_that_raises_does_so_in_the_set_up(run: Run) -> None:
+    result = run(
+        """
+        import dataclasses
+        import pytest
+        from fake_server import DIALECTS
+
+        OWN = dataclasses.replace(DIALECTS["okta"], audience=lambda issuer, audience: {}["none"])
+
+        @pytest.mark.sc_auth(dialect=OWN)
+        def test_it(sc_auth_server): pass
+        """
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_it*", "E * KeyError: 'none'"])
+
+
 # What pytest tells of it
 
 

@@ -133,13 +133,34 @@ def test_stopping_a_server_twice_changes_nothing(factory: ServerFactory) -> None
 
 
 def test_closed_factory_answers_no_more(factory: ServerFactory) -> None:
-    server, before = factory.make(), len(listening_threads())
+    before = listening_threads()
+    server = factory.make()
+    assert listening_threads() != before
 
     factory.close()
 
     with pytest.raises(requests.ConnectionError):
         status_of(server)
-    assert len(listening_threads()) == before - 1
+    assert listening_threads() == before
+
+
+def test_environment_is_given_back_where_a_server_cannot_come_up_again(
+    factory: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    server = factory.make()
+    server.down()
+
+    def give_no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", give_no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            factory.stop(server)
+
+    assert "no_proxy" not in os.environ
 
 
 def test_factory_that_made_nothing_has_nothing_to_stop(factory: ServerFactory) -> None:
