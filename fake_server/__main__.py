@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,9 @@ _CLIENT_KEYS = ("client_id", "client_secret", "scopes", "token_lifetime", "grant
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM and return 0; end with status 2 and a sentence when that cannot be."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    given, unknown = parser.parse_known_args(arguments)
     try:
+        _check_unknown(unknown, known=vars(given))
         settings = _settings(given)
         stack = contextlib.ExitStack()
         facts, server = _start(settings, stack)
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fake_server",
+        allow_abbrev=False,
         description="A fake OAuth 2.0 authorization server for client credentials, and an API that takes its tokens.",
     )
     parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
@@ -80,6 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
     return parser
+
+
+def _check_unknown(words: Sequence[str], *, known: Iterable[str]) -> None:
+    # No value is shown: it may be a secret.
+    for word in words:
+        if word.startswith("-"):
+            name, options = word.partition("=")[0], [f"--{name.replace('_', '-')}" for name in known]
+            raise OptionError(f"{name} is not an option; {nearest(name, options)}")
+    if words:
+        raise OptionError("a word stands where no option takes it; --help lists the options")
 
 
 def _settings(given: argparse.Namespace) -> dict[str, Any]:

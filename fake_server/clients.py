@@ -58,6 +58,7 @@ class RegisteredClient:
 
         Raises ValueError for one that is no text, or empty.
         """
+        __tracebackhide__ = True
         secret = new_client_secret() if client_secret is None else client_secret
         _check_secret(self.client_id, secret)
         self.earlier_secrets += (self.client_secret,)
@@ -83,7 +84,7 @@ class RegisteredClient:
 
 
 def _check_secret(client_id: str, secret: object) -> None:
-    # The value is not shown.
+    __tracebackhide__ = True  # the value is not shown
     if not isinstance(secret, str):
         raise ValueError(f"the client_secret of {client_id!r} is no text, but of the type {type(secret).__name__}")
     if not secret:
@@ -126,6 +127,7 @@ class ClientRegistry(Mapping[str, RegisteredClient]):
 
     def add(self, client: RegisteredClient) -> None:
         """Register a client. Raises ValueError for an id that is taken, or an id or a secret that cannot be."""
+        __tracebackhide__ = True
         name = client.client_id
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ValueError(f"{name!r} cannot be a client_id: it takes a printable text that is not empty")

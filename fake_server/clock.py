@@ -33,7 +33,7 @@ def duration(
         amount = amount.total_seconds()
     elif amount is None:
         if not (days or hours or minutes or seconds):
-            raise TypeError("no length of time given: pass seconds, a timedelta, or hours=, minutes=, seconds=")
+            raise TypeError("no length of time given: pass seconds, a timedelta, or days=, hours=, minutes=, seconds=")
         amount = 0
     return _finite(amount) + _finite(days) * 86400 + _finite(hours) * 3600 + _finite(minutes) * 60 + _finite(seconds)
 

@@ -34,8 +34,8 @@ def disturb(state: ServerState, request: Request, fault: Fault | None, response:
     if fault.rewrite is not None and response.status_code == 200:
         try:
             response = _rewritten(fault.rewrite, response)
-        except Exception as error:
-            state.errors.append(error)
+        except BaseException as error:
+            state.keep_error(error)
             response = json_response({"error": f"the rewrite of the fault {fault.name} raised an exception"}, 500)
     patience = request.environ.get(PATIENCE)
     if fault.transport == "slow" and (patience is None or fault.delay <= patience):

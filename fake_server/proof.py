@@ -66,7 +66,12 @@ def check_renewed_once(journal: Journal) -> None:
     # A call without a token says nothing of renewal.
     refused = [exchange for exchange in exchanges if _is_refused_call(exchange)]
     if not refused:
-        raise _failure("a call whose token is refused with 401 was expected, none came:", journal, exchanges)
+        raise _failure(
+            "a call whose token is refused with 401 was expected, none came; of a client that renews before that, "
+            "assert_token_requests(2) tells:",
+            journal,
+            exchanges,
+        )
     owners = list(dict.fromkeys(map(owner, refused)))
     for client_id in [None] if None in owners else owners:
         _check_renewal(journal, [other for other in exchanges if client_id in (None, owner(other))])

@@ -46,8 +46,8 @@ def _answer(state: ServerState, request: FormRequest, path: str, fault: Fault | 
         response = state.api.respond(request, path, claims)
     except HTTPException as error:
         response = sendable(Response.force_type(error.get_response(request.environ)))
-    except Exception as error:
-        state.errors.append(error)
+    except BaseException as error:
+        state.keep_error(error)
         failure = Refusal(Reason.ROUTE_FAILED, f"the test's route raised {type(error).__name__}")
         record_refusal(state, request, "api", failure, status=500, **seen)
         return json_response({"error": "a route of the test raised an exception"}, 500)

@@ -196,6 +196,7 @@ class AuthorizationServer:
         Raises OptionError for a scope, lifetime, grant type or claims that cannot be, ValueError for an id that
         is taken, a secret that cannot be or a key that cannot be read.
         """
+        __tracebackhide__ = True
         public_keys = () if public_key is None else read_public_keys(public_key)
         if client_secret is None:
             client_secret = "" if public_keys else new_client_secret()

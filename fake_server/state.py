@@ -51,7 +51,7 @@ class ServerState:
         self.dialect = options.spoken()
         self.addresses = Addresses.below(base_url, self.dialect)
         self.audience = self._find_audience()
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
         self._key_source = key_source
         self._sticky_lock = threading.Lock()
         self._sticky: dict[tuple[str, tuple[str, ...]], Issued] = {}
@@ -107,6 +107,15 @@ class ServerState:
     def _find_audience(self) -> str:
         """Return the `aud` of the tokens and of the API."""
         return self.dialect.audience(self.addresses.issuer, self.options.audience)
+
+    def keep_error(self, error: BaseException) -> None:
+        """Keep an error of the test's own code, which the test raises at its end: `pytest.fail()` is one, too.
+
+        What ends the program is nobody's error, and is raised.
+        """
+        if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+            raise error
+        self.errors.append(error)
 
     def publish(self, token_url: str | None, api_url: str | None) -> None:
         """Tell clients other URLs from now on. Raises ValueError for what is no URL."""

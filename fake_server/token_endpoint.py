@@ -74,8 +74,8 @@ def _issue(
             issued = state.issue_or_repeat(client, scopes, client_auth=method)
         else:
             issued = state.issue(client, scopes, client.token_lifetime, client_auth=method, age=age)
-    except Exception as error:  # of a callable that the test gave for claims
-        state.errors.append(error)
+    except BaseException as error:  # of a callable that the test gave for claims
+        state.keep_error(error)
         raise Refusal(Reason.CLAIMS_FAILED, f"the test's claims raised {type(error).__name__}") from error
     if variant == "refused":
         state.tokens.end_own(issued.value, Reason.REVOKED_TOKEN)

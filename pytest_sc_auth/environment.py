@@ -31,13 +31,15 @@ _NAME = re.compile(r"[^\s=]+")
 def read_mapping(lines: Iterable[str]) -> dict[str, str]:
     """Return the templates of lines such as `API_TOKEN_URL = {token_url}` by their variable's name.
 
-    Raises ValueError for a line of another shape, and one that names another field than `FIELDS`.
+    Raises ValueError for a line of another shape, a variable that is set twice, and a field that is none of `FIELDS`.
     """
     mapping = {}
     for line in lines:
         name, equals, template = (part.strip() for part in line.partition("="))
         if not equals or not template or not _NAME.fullmatch(name):
             raise ValueError(f"{line!r} in sc_auth_env is not of the shape NAME = {{token_url}}")
+        if name in mapping:
+            raise ValueError(f"sc_auth_env sets {name} twice")
         mapping[name] = template
     _fill(mapping, dict.fromkeys(FIELDS, ""))
     return mapping

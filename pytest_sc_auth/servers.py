@@ -111,9 +111,12 @@ class ServerFactory:
         return server
 
     def _choose(self, options: Mapping[str, Any]) -> "Options":
-        from fake_server import Options
+        from fake_server import OptionError, Options
 
-        suite = {name: Options.read_text(name, text) for name, text in self._settings.items()}
+        try:
+            suite = {name: Options.read_text(name, text) for name, text in self._settings.items()}
+        except OptionError as error:
+            raise OptionError(f"in pytest's config file, sc_auth_{error}") from error
         return Options.from_mapping({**suite, **options})
 
     @functools.cached_property

@@ -342,7 +342,7 @@ NO_MOMENT = "is no moment; pass an aware datetime, Unix seconds or ISO 8601 text
 NO_ZONE = "has no time zone; write it with +00:00 or tzinfo=timezone.utc"
 NOT_ISO = "is not an instant in ISO 8601; write 2026-01-31T12:00:00+00:00"
 OUTSIDE = "lies outside the years 1 to 9999 that a datetime can hold"
-NO_LENGTH = "no length of time given: pass seconds, a timedelta, or hours=, minutes=, seconds="
+NO_LENGTH = "no length of time given: pass seconds, a timedelta, or days=, hours=, minutes=, seconds="
 
 BAD_ADVANCES: list[Any] = [
     pytest.param((), {}, TypeError, NO_LENGTH, id="nothing"),

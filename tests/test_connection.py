@@ -453,31 +453,20 @@ def test_nobody_can_connect_while_the_end_waits_for_a_route(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_route_that_fails_its_test_costs_no_thread(listener: Listener, server: AuthorizationServer) -> None:
-    def fail(request: Request, claims: Any) -> Response:
-        pytest.fail("the test's own")
-
-    server.api.get("/", fail)
-    request = request_of(server, "api").replace(b"v1 HTTP", b"v1/ HTTP")
-
-    threads = threads_of(listener)
-    assert [exchange(listener, request) for _ in range(5)] == [b""] * 5
-    assert threads_of(listener) == threads
-    assert get_token(server).status_code == 200
-
-
-def test_application_that_raises_ends_its_connection_and_no_other(
-    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("error", [LookupError, SystemExit, KeyboardInterrupt])
+def test_application_that_raises_ends_its_connection_and_costs_no_thread(
+    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     def fail(environ: Any, start_response: Any) -> Any:
-        raise LookupError("of the test's own")
+        raise error
 
+    threads = threads_of(listener)
     with monkeypatch.context() as patch:
         patch.setattr(server, "wsgi_app", fail)
-        assert exchange(listener, request_of(server, "token")) == b""
+        assert [exchange(listener, request_of(server, "token")) for _ in range(5)] == [b""] * 5
 
+    assert threads_of(listener) == threads
     assert get_token(server).status_code == 200
-    assert "LookupError: of the test's own" in capfd.readouterr().err
 
 
 def test_wait_is_cut_short_for_all_that_wait_and_for_nobody_later() -> None:

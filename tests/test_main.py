@@ -355,6 +355,23 @@ def test_options_of_the_command_line_reach_the_server(run: Run) -> None:
 NO_CLIENT = "--client takes ID:SECRET, both not empty and printable, with a colon between them"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--clint", "a:S3CRET"], "--clint is not an option; did you mean --client?"),
+        (["--clint=a:S3CRET"], "--clint is not an option; did you mean --client?"),
+        (["--token-life", "5"], "--token-life is not an option; did you mean --token-lifetime?"),
+        (["--client", "a:b", "S3CRET"], "a word stands where no option takes it; --help lists the options"),
+    ],
+    ids=["misspelt", "misspelt-with-its-value", "abbreviated", "stray"],
+)
+def test_unknown_argument_is_named_and_its_value_is_not(refuse: Refuse, arguments: list[str], sentence: str) -> None:
+    said = refuse(*arguments)
+
+    assert said.startswith(sentence)
+    assert "S3CRET" not in said
+
+
 def test_busy_port_is_refused(refuse: Refuse, monkeypatch: pytest.MonkeyPatch, keys: KeySource) -> None:
     monkeypatch.setattr("fake_server.listener.KeySource", lambda: keys)
     with Listener() as listener:

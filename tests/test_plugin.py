@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable
 
@@ -173,6 +174,30 @@ def test_route_that_raises_fails_its_test_and_no_other(run: Run, caught: str) ->
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", ">*raise LookupError(*", "E *LookupError: no tags"])
     result.stdout.no_fnmatch_line("*plugin.py*")
+
+
+OWN_CODE = {
+    "route": """
+        def test_it(sc_auth_session, sc_auth_api):
+            sc_auth_api.get("/Tags", lambda request, claims: pytest.fail("the tags are wrong"))
+            answer = sc_auth_session.get(sc_auth_api.url + "/Tags")
+    """,
+    "claims": """
+        @pytest.mark.sc_auth(claims=lambda grant: pytest.fail("the tags are wrong"))
+        def test_it(sc_auth_credentials):
+            c = sc_auth_credentials
+            form = {"grant_type": "client_credentials", "scope": c.scope}
+            answer = requests.post(c.token_url, data=form, auth=(c.client_id, c.client_secret))
+    """,
+}
+
+
+@pytest.mark.parametrize("source", OWN_CODE.values(), ids=OWN_CODE)
+def test_fail_in_the_tests_own_code_fails_the_test(run: Run, source: str) -> None:
+    result = run("import pytest, requests\n" + textwrap.dedent(source) + "    assert answer.status_code == 500\n")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", "E *Failed: the tags are wrong"])
 
 
 # What is left behind

@@ -160,7 +160,7 @@ def test_setting_of_a_wrong_value_is_shown_at_the_test(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "*ERROR at setup of test_it*",
-            "token_lifetime='soon' cannot be used: it takes a whole number from 1 to 999999999",
+            "in pytest's config file, sc_auth_token_lifetime='soon' cannot be used: it takes a whole number *",
             "*short test summary info*",
         ],
         consecutive=True,
