@@ -200,6 +200,21 @@ def test_fail_in_the_tests_own_code_fails_the_test(run: Run, source: str) -> Non
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", "E *Failed: the tags are wrong"])
 
 
+def test_secret_that_cannot_be_registered_is_not_shown(run: Run) -> None:
+    result = run(
+        """
+        def test_it(sc_auth_server):
+            secret = bytes([115, 51, 99, 114, 51, 116])
+            sc_auth_server.register("a", secret)
+        """,
+        "--tb=long",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *ValueError: the client_secret of 'a' is no text, but of the type bytes"])
+    assert "s3cr3t" not in result.stdout.str()
+
+
 # What is left behind
 
 
