@@ -63,6 +63,11 @@ def test_line_of_another_shape_is_refused(line: str) -> None:
     assert str(error.value) == f"{line!r} in sc_auth_env is not of the shape NAME = {{token_url}}"
 
 
+def test_variable_that_is_set_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="sc_auth_env sets X twice"):
+        read_mapping(["X = {scope}", "Y = {scope}", "X = {token_url}"])
+
+
 @pytest.mark.parametrize(
     "template",
     ["{tokenurl}", "{}", "{0}", "{token_url", "{token_url.x}", "{token_url[x]}", "{token_url!x}", "{token_url:%%}"],

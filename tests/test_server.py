@@ -710,3 +710,18 @@ def test_octet_that_a_query_must_not_have_is_no_error_of_the_server(server: Auth
 
     assert answer.status_code == 200
     assert server.errors == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_ends_the_program_is_no_error_of_the_test(server: AuthorizationServer, error: type[BaseException]) -> None:
+    def end(request: Any, claims: Any) -> Any:
+        raise error
+
+    server.register()
+    server.api.get("/Tags", end)
+    headers = {"Authorization": f"Bearer {server.mint()!s}"}
+
+    with pytest.raises(error):
+        Client(server).get(f"{server.api.url}/Tags", headers=headers)
+
+    assert server.errors == []
