@@ -139,8 +139,7 @@ def _plain(value: Any) -> Any:
         names = ("client_id", "client_secret", "scopes", "token_lifetime", "grant_types", "enabled")
         return {name: getattr(value, name) for name in names}
     if isinstance(value, ArmedFault):
-        name = value.fault.name if value.fault else "good"
-        return {"fault": name, "endpoint": value.endpoint, "fired": value.fired, "optional": value.optional}
+        return {"fault": value.name, "endpoint": value.endpoint, "fired": value.fired, "optional": value.optional}
     if isinstance(value, datetime.datetime):
         return value.isoformat()
     if isinstance(value, enum.Enum):

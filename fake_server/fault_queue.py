@@ -49,6 +49,11 @@ class ArmedFault:
     def __repr__(self) -> str:
         return f"<ArmedFault {self.fault.name if self.fault else 'none'} on {self.endpoint}, fired {self.fired} times>"
 
+    @property
+    def name(self) -> str:
+        """The fault's name; `good` for a request that a script lets go well."""
+        return self.fault.name if self.fault else "good"
+
     def is_over(self, now: float) -> bool:
         """Tell whether it has fired as often, or for as long, as it was to."""
         return self._left == 0 or (self._until is not None and now >= self._until)

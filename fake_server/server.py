@@ -166,7 +166,7 @@ class AuthorizationServer:
             disturbance.response.headers.setdefault("Date", _date_header(int(self.clock.time())))
             raise
         except Exception as error:  # of a dialect or a callable of the test's own: the test is to learn of it
-            self.errors.append(error)
+            self._state.keep_error(error)
             response = answer_failure(self._state, request, error)
         response.headers.setdefault("Date", _date_header(int(self.clock.time())))
         return response(environ, start_response)

@@ -211,7 +211,7 @@ class ServerFactory:
 def complaints(server: "AuthorizationServer") -> str:
     """Return what a test did not do that it had to, at its end: faults that never fired, rules that were bent."""
     lines = [
-        f"the fault {armed.fault.name if armed.fault else 'good'} was armed on the {armed.endpoint} endpoint and never "
+        f"the fault {armed.name} was armed on the {armed.endpoint} endpoint and never "
         "fired: no request met it; arm it with optional=True where that may be"
         for armed in server.unfired_faults
     ]

@@ -1,7 +1,9 @@
 """What the tests share: a server behind the plain WSGI door, and the requests they send to it."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 # Loaded before pytester takes note of the modules there are, so that its runs in this process share
@@ -75,6 +77,22 @@ def call_api(server: AuthorizationServer, http: Client) -> Callable[..., TestRes
         return http.open(server.api.url + path, method=method, headers=headers, **request)
 
     return call
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """While a block runs, the system gives no thread."""
+
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            yield
+
+    return hold
 
 
 @pytest.fixture

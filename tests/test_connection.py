@@ -19,6 +19,8 @@ from fake_server.key_source import KeySource
 from fake_server.socket_server import SocketServer
 from fake_server.waiting import Waiting
 
+NoThreads = Callable[[], contextlib.AbstractContextManager[None]]
+
 BASIC = "Basic " + base64.b64encode(b"smart-client:smart-secret").decode()
 FORM = "grant_type=client_credentials&scope=ingr.api"
 ENDPOINTS = pytest.mark.parametrize("endpoint", ["token", "api"])
@@ -397,26 +399,23 @@ def test_threads_of_many_connections_end_but_for_a_few(listener: Listener) -> No
 
 
 def test_connection_waits_for_a_thread_where_the_system_gives_no_other(
-    listener: Listener, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+    listener: Listener, server: AuthorizationServer, no_threads: NoThreads
 ) -> None:
-    def give_no_thread(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", give_no_thread)
-    with send(listener, b"") as first, send(listener, b""), send(listener, request_of(server, "token")) as waiting:
+    with (
+        no_threads(),
+        send(listener, b"") as first,
+        send(listener, b""),
+        send(listener, request_of(server, "token")) as waiting,
+    ):
         wait_until_it_hangs(waiting)
         first.close()
 
         assert waiting.makefile("rb").read(15) == b"HTTP/1.1 200 OK"
 
 
-def test_nothing_is_left_of_a_listener_that_gets_no_thread(keys: KeySource, monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_no_thread(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+def test_nothing_is_left_of_a_listener_that_gets_no_thread(keys: KeySource, no_threads: NoThreads) -> None:
     listener = Listener(keys=keys)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", give_no_thread)
+    with no_threads():
         with pytest.raises(RuntimeError, match="can't start new thread"):
             listener.start()
 

@@ -4,6 +4,7 @@ import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jwt
@@ -378,13 +379,11 @@ def test_preparation_is_one_thread_that_closing_waits_for(keys: KeySource) -> No
     assert not any(thread.is_alive() for thread in under_way)
 
 
-def test_source_that_gets_no_thread_can_be_closed_and_makes_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_no_thread(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+def test_source_that_gets_no_thread_can_be_closed_and_makes_its_key(
+    no_threads: Callable[[], AbstractContextManager[None]],
+) -> None:
     source = CountingSource()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", give_no_thread)
+    with no_threads():
         with pytest.raises(RuntimeError, match="can't start new thread"):
             source.prepare()
 

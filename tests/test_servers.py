@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,18 +146,14 @@ def test_closed_factory_answers_no_more(factory: ServerFactory) -> None:
 
 
 def test_environment_is_given_back_where_a_server_cannot_come_up_again(
-    factory: ServerFactory, monkeypatch: pytest.MonkeyPatch
+    factory: ServerFactory, monkeypatch: pytest.MonkeyPatch, no_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.delenv("no_proxy", raising=False)
     server = factory.make()
     server.down()
 
-    def give_no_thread(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", give_no_thread)
+    with no_threads():
         with pytest.raises(RuntimeError, match="can't start new thread"):
             factory.stop(server)
 
